@@ -1,0 +1,43 @@
+# make demo · make test: each sets up what it needs, once.
+SHELL := /bin/sh
+python := .venv/bin/python
+folders := physics kernels emulators fortran_bridge hybrid
+cxx := $(shell find fortran_bridge tests -name '*.[ch]pp' -o -name '*.[ch]' -o -name '*.inc' -path '*/src/*')
+fortran := $(shell find physics fortran_bridge hybrid tests -name '*.[fF]90')
+native := $(cxx) $(fortran) $(shell find cmake -type f)
+
+# Open MPI refuses to run as root, and to run more ranks than cores, unless told; tests and demo tell it.
+mpi := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+
+.PHONY: demo test test-long lint format clean
+
+demo: .venv/.ready
+	$(mpi) $(python) -m emagram demo $(DEMO)
+
+test: .venv/.ready
+	$(mpi) $(python) -m pytest $(PYTEST)
+
+test-long: .venv/.ready
+	$(mpi) $(python) -m pytest -m long $(PYTEST)
+
+.venv/.ready: pyproject.toml physics/constants.py $(native)
+	@cmake/setup.sh
+	@touch $@
+
+lint: .venv/.ready build/link/emagram
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	MYPYPATH=build/link $(python) -m mypy -m emagram -m emagram.__main__ $(folders:%=-p emagram.%)
+	.venv/bin/clang-format --dry-run --Werror $(cxx)
+	.venv/bin/fortitude check physics fortran_bridge tests
+
+format: .venv/.ready
+	$(python) -m ruff check --fix-only . ; $(python) -m ruff format .
+	.venv/bin/clang-format -i $(cxx)
+
+# mypy wants a folder in which the package has its name.
+build/link/emagram:
+	@mkdir -p build/link && ln -sfn ../.. $@
+
+clean:
+	rm -rf build .venv

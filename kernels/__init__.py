@@ -1,0 +1,1 @@
+"""What must be fast: one folder per operation."""

@@ -1,0 +1,130 @@
+!> Moist thermodynamics: what checks its arguments and calls the kernels. Wrapped for Python by f90wrap.
+!!
+!! ierr is 0, or 1 with a sentence in errmsg and the result untouched.
+module emagram_thermodynamics
+  use, intrinsic :: ieee_arithmetic, only: ieee_is_finite
+  use emagram_kinds, only: ik, rk
+  use emagram_thermodynamics_kernels, only: saturation_liquid_kernel, saturation_ice_kernel, &
+    saturation_mixed_kernel, vapor_pressure_kernel, relative_humidity_kernel
+  implicit none (type, external)
+  private
+  public :: saturation_vapor_pressure_liquid, saturation_vapor_pressure_ice, saturation_vapor_pressure
+  public :: vapor_pressure, relative_humidity
+
+contains
+
+  !> Saturation vapour pressure over liquid water.
+  subroutine saturation_vapor_pressure_liquid(air_temperature, pressure, ierr, errmsg)
+    real(rk), intent(in) :: air_temperature(:) !! [K] (n)
+    real(rk), intent(inout) :: pressure(:) !! [Pa] (n)
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    call begin_checks(ierr, errmsg)
+    call check_size("pressure", size(pressure), size(air_temperature), ierr, errmsg)
+    call check_above_zero("air_temperature", air_temperature, ierr, errmsg)
+    if (ierr /= 0) return
+    call saturation_liquid_kernel(size(air_temperature, kind=ik), air_temperature, pressure)
+  end subroutine saturation_vapor_pressure_liquid
+
+  !> Saturation vapour pressure over ice, over liquid water above freezing.
+  subroutine saturation_vapor_pressure_ice(air_temperature, pressure, ierr, errmsg)
+    real(rk), intent(in) :: air_temperature(:) !! [K] (n)
+    real(rk), intent(inout) :: pressure(:) !! [Pa] (n)
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    call begin_checks(ierr, errmsg)
+    call check_size("pressure", size(pressure), size(air_temperature), ierr, errmsg)
+    call check_above_zero("air_temperature", air_temperature, ierr, errmsg)
+    if (ierr /= 0) return
+    call saturation_ice_kernel(size(air_temperature, kind=ik), air_temperature, pressure)
+  end subroutine saturation_vapor_pressure_ice
+
+  !> Mixed-phase saturation vapour pressure.
+  subroutine saturation_vapor_pressure(air_temperature, pressure, ierr, errmsg)
+    real(rk), intent(in) :: air_temperature(:) !! [K] (n)
+    real(rk), intent(inout) :: pressure(:) !! [Pa] (n)
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    call begin_checks(ierr, errmsg)
+    call check_size("pressure", size(pressure), size(air_temperature), ierr, errmsg)
+    call check_above_zero("air_temperature", air_temperature, ierr, errmsg)
+    if (ierr /= 0) return
+    call saturation_mixed_kernel(size(air_temperature, kind=ik), air_temperature, pressure)
+  end subroutine saturation_vapor_pressure
+
+  !> Partial pressure of water vapour.
+  subroutine vapor_pressure(air_pressure, specific_humidity, pressure, ierr, errmsg)
+    real(rk), intent(in) :: air_pressure(:) !! [Pa] (n)
+    real(rk), intent(in) :: specific_humidity(:) !! [kg kg-1] (n)
+    real(rk), intent(inout) :: pressure(:) !! [Pa] (n)
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    call begin_checks(ierr, errmsg)
+    call check_size("specific_humidity", size(specific_humidity), size(air_pressure), ierr, errmsg)
+    call check_size("pressure", size(pressure), size(air_pressure), ierr, errmsg)
+    call check_above_zero("air_pressure", air_pressure, ierr, errmsg)
+    call check_finite("specific_humidity", specific_humidity, ierr, errmsg)
+    if (ierr /= 0) return
+    call vapor_pressure_kernel(size(air_pressure, kind=ik), air_pressure, specific_humidity, pressure)
+  end subroutine vapor_pressure
+
+  !> Relative humidity with mixed-phase saturation.
+  subroutine relative_humidity(air_pressure, air_temperature, specific_humidity, humidity, ierr, errmsg)
+    real(rk), intent(in) :: air_pressure(:) !! [Pa] (n)
+    real(rk), intent(in) :: air_temperature(:) !! [K] (n)
+    real(rk), intent(in) :: specific_humidity(:) !! [kg kg-1] (n)
+    real(rk), intent(inout) :: humidity(:) !! [1] (n)
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    call begin_checks(ierr, errmsg)
+    call check_size("air_temperature", size(air_temperature), size(air_pressure), ierr, errmsg)
+    call check_size("specific_humidity", size(specific_humidity), size(air_pressure), ierr, errmsg)
+    call check_size("humidity", size(humidity), size(air_pressure), ierr, errmsg)
+    call check_above_zero("air_pressure", air_pressure, ierr, errmsg)
+    call check_above_zero("air_temperature", air_temperature, ierr, errmsg)
+    call check_finite("specific_humidity", specific_humidity, ierr, errmsg)
+    if (ierr /= 0) return
+    call relative_humidity_kernel(size(air_pressure, kind=ik), air_pressure, air_temperature, &
+      specific_humidity, humidity)
+  end subroutine relative_humidity
+
+  subroutine begin_checks(ierr, errmsg)
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    ierr = 0
+    errmsg = ""
+  end subroutine begin_checks
+
+  subroutine check_size(name, got, expected, ierr, errmsg)
+    character(len=*), intent(in) :: name
+    integer, intent(in) :: got, expected
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    if (ierr /= 0 .or. got == expected) return
+    ierr = 1
+    write (errmsg, "(3a, i0, a, i0)") "argument '", name, "': expected size ", expected, ", got ", got
+  end subroutine check_size
+
+  subroutine check_finite(name, values, ierr, errmsg)
+    character(len=*), intent(in) :: name
+    real(rk), intent(in) :: values(:)
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    if (ierr /= 0) return
+    if (all(ieee_is_finite(values))) return
+    ierr = 1
+    write (errmsg, "(3a)") "argument '", name, "': expected finite values, got NaN or infinity"
+  end subroutine check_finite
+
+  subroutine check_above_zero(name, values, ierr, errmsg)
+    character(len=*), intent(in) :: name
+    real(rk), intent(in) :: values(:)
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    call check_finite(name, values, ierr, errmsg)
+    if (ierr /= 0) return
+    if (all(values > 0.0_rk)) return
+    ierr = 1
+    write (errmsg, "(3a, es12.4)") "argument '", name, "': expected values above 0, got ", minval(values)
+  end subroutine check_above_zero
+end module emagram_thermodynamics

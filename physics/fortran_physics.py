@@ -1,0 +1,84 @@
+"""The Fortran column physics of physics/fortran/, for numpy arrays.
+
+Same names, arguments and units as in `thermodynamics`; arrays of any one shape, computed in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _fortran_physics
+from .constants import Constants
+from .errors import EmagramError
+
+Array = NDArray[np.float64]
+
+
+def constants() -> Constants:
+    """The constants that the Fortran sources were compiled with."""
+    prefix = "wrap_emagram_constants__get__"
+    return Constants(**{field.name: getattr(_fortran_physics, prefix + field.name)() for field in fields(Constants)})
+
+
+def saturation_vapor_pressure_liquid(air_temperature: ArrayLike) -> Array:
+    """Saturation vapour pressure over liquid water [Pa] at air_temperature [K].
+
+    Raises:
+        EmagramError: if a value is not finite and above 0.
+    """
+    return _call(_fortran_physics.wrap_emagram_thermodynamics__saturation_vapor_pressure_liquid, air_temperature)
+
+
+def saturation_vapor_pressure_ice(air_temperature: ArrayLike) -> Array:
+    """Saturation vapour pressure over ice [Pa] at air_temperature [K].
+
+    Raises:
+        EmagramError: if a value is not finite and above 0.
+    """
+    return _call(_fortran_physics.wrap_emagram_thermodynamics__saturation_vapor_pressure_ice, air_temperature)
+
+
+def saturation_vapor_pressure(air_temperature: ArrayLike) -> Array:
+    """Mixed-phase saturation vapour pressure [Pa] at air_temperature [K].
+
+    Raises:
+        EmagramError: if a value is not finite and above 0.
+    """
+    return _call(_fortran_physics.wrap_emagram_thermodynamics__saturation_vapor_pressure, air_temperature)
+
+
+def vapor_pressure(air_pressure: ArrayLike, specific_humidity: ArrayLike) -> Array:
+    """Partial pressure of water vapour [Pa] at air_pressure [Pa] and specific_humidity [kg kg-1].
+
+    Raises:
+        EmagramError: if the sizes differ, or a value is not finite or a pressure not above 0.
+    """
+    return _call(_fortran_physics.wrap_emagram_thermodynamics__vapor_pressure, air_pressure, specific_humidity)
+
+
+def relative_humidity(air_pressure: ArrayLike, air_temperature: ArrayLike, specific_humidity: ArrayLike) -> Array:
+    """Relative humidity [1] at air_pressure [Pa], air_temperature [K] and specific_humidity [kg kg-1].
+
+    Raises:
+        EmagramError: if the sizes differ, or a value is not finite, or a pressure or temperature not above 0.
+    """
+    return _call(
+        _fortran_physics.wrap_emagram_thermodynamics__relative_humidity,
+        air_pressure,
+        air_temperature,
+        specific_humidity,
+    )
+
+
+def _call(procedure: Callable[..., tuple[int, bytes]], *arguments: ArrayLike) -> Array:
+    """Pass flat float64 arrays and a result of the first one's size; turn (ierr, errmsg) into an error."""
+    arrays = [np.ascontiguousarray(argument, dtype=np.float64) for argument in arguments]
+    result = np.empty(arrays[0].size)
+    ierr, errmsg = procedure(*(array.reshape(-1) for array in arrays), result)
+    if ierr != 0:
+        raise EmagramError(errmsg.decode().rstrip())
+    return result.reshape(arrays[0].shape)

@@ -1,0 +1,51 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tiny_model import TinyModel
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of RFMIP and ClimSim files, or a skip that says what is missing."""
+    folder = os.environ.get("EMAGRAM_DATA")
+    if not folder:
+        pytest.skip("EMAGRAM_DATA is not set; it names the folder of RFMIP and ClimSim files")
+    return Path(folder).resolve(strict=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file of 8 levels and a time step of 1200 s; tiny_model.TinyModel knows its mathematics."""
+    return TinyModel().write(tmp_path_factory.mktemp("tiny model") / "tiny.emg")
+
+
+@pytest.fixture(scope="session")
+def many_field_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with 22 more scalar inputs: 30 fields."""
+    return TinyModel(n_extra=22).write(tmp_path_factory.mktemp("many fields") / "many.emg")
+
+
+@pytest.fixture(scope="session")
+def emagram_build() -> Path:
+    """Prefix of an installation without Python, in a folder whose name has a space; rebuilt where sources changed."""
+    build, prefix = ROOT / "build" / "native", ROOT / "build" / "native prefix"
+    cmake = [shutil.which("cmake", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "cmake"]
+    configure = ["-S", ROOT / "cmake", "-B", build, "-DEMAGRAM_PYTHON=OFF", f"-DCMAKE_INSTALL_PREFIX={prefix}"]
+    run([*cmake, *configure])
+    run([*cmake, "--build", build, "-j2"])
+    run([*cmake, "--install", build])
+    return prefix
+
+
+def run(command: list[str | Path], **options: object) -> str:
+    """Standard output of a command that must succeed; its whole output is in the failure otherwise."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return str(done.stdout)

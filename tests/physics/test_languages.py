@@ -1,0 +1,84 @@
+"""The formulas that exist in Python, Fortran and C++ are one formula; so are the constants and the units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from emagram.fortran_bridge import _bridge
+from emagram.physics import fortran_physics, thermodynamics
+from emagram.physics.constants import Constants
+from emagram.physics.errors import EmagramError
+from emagram.physics.units import UNITS
+
+Array = NDArray[np.float64]
+
+# the same operations in the same order, so the last bits at most
+TOLERANCE = 1.0e-14
+
+N_POINT = 4001
+AIR_TEMPERATURE = np.linspace(150.0, 340.0, N_POINT)  # every branch
+AIR_PRESSURE = np.geomspace(1.0, 1.05e5, N_POINT)
+SPECIFIC_HUMIDITY = np.geomspace(1.0e-8, 0.05, N_POINT)[::-1].copy()
+
+FORMULAS: dict[str, tuple[Array, ...]] = {
+    "saturation_vapor_pressure_liquid": (AIR_TEMPERATURE,),
+    "saturation_vapor_pressure_ice": (AIR_TEMPERATURE,),
+    "saturation_vapor_pressure": (AIR_TEMPERATURE,),
+    "vapor_pressure": (AIR_PRESSURE, SPECIFIC_HUMIDITY),
+    "relative_humidity": (AIR_PRESSURE, AIR_TEMPERATURE, SPECIFIC_HUMIDITY),
+}
+TWINS = {"Fortran": fortran_physics, "C++": _bridge}
+
+
+def in_python(formula: str) -> Array:
+    function: Callable[..., torch.Tensor] = getattr(thermodynamics, formula)
+    return function(*map(torch.from_numpy, FORMULAS[formula])).numpy()
+
+
+@pytest.mark.parametrize(
+    ("formula", "language"),
+    [
+        (formula, language)
+        for formula in FORMULAS
+        for language in TWINS
+        if not (formula == "vapor_pressure" and language == "C++")  # inside relative_humidity there
+    ],
+)
+def test_twins_agree(formula: str, language: str) -> None:
+    got = getattr(TWINS[language], formula)(*FORMULAS[formula])
+    np.testing.assert_allclose(got, in_python(formula), rtol=TOLERANCE, atol=0.0)
+
+
+def test_fortran_is_compiled_with_the_constants_of_python() -> None:
+    assert fortran_physics.constants() == Constants()
+
+
+def test_units_of_the_runtime_are_those_of_python() -> None:
+    assert {tuple(row) for row in _bridge.units()} == set(UNITS)
+
+
+def test_fortran_keeps_the_shape_of_non_contiguous_arrays() -> None:
+    air_temperature = np.linspace(250.0, 300.0, 24).reshape(4, 6)[::2, ::-1]
+    got = fortran_physics.saturation_vapor_pressure(air_temperature)
+    want = thermodynamics.saturation_vapor_pressure(torch.from_numpy(air_temperature.copy())).numpy()
+    np.testing.assert_allclose(got, want, rtol=TOLERANCE, atol=0.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (([9.0e4], [np.nan], [0.01]), "argument 'air_temperature': expected finite values, got NaN or infinity"),
+        (([9.0e4], [-1.0], [0.01]), "argument 'air_temperature': expected values above 0"),
+        (([0.0], [280.0], [0.01]), "argument 'air_pressure': expected values above 0"),
+        (([9.0e4], [280.0], [np.inf]), "argument 'specific_humidity': expected finite values"),
+        (([9.0e4, 8.0e4], [280.0], [0.01, 0.01]), "argument 'air_temperature': expected size 2, got 1"),
+    ],
+)
+def test_fortran_refuses_bad_arguments(arguments: tuple[list[float], ...], text: str) -> None:
+    with pytest.raises(EmagramError, match=text):
+        fortran_physics.relative_humidity(*arguments)
