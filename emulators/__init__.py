@@ -1,0 +1,1 @@
+"""What is learned: data readers, networks, training, evaluation, export."""

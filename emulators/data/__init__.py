@@ -1,0 +1,1 @@
+"""Columns to learn from: real, generated, and how to split them."""
