@@ -1,0 +1,1 @@
+"""The library a climate model links, and its Python face."""

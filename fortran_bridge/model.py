@@ -1,0 +1,289 @@
+"""Open a model file and call it from Python, through the library that a Fortran model links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _bridge
+from .errors import BridgeError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import ArrayLike, NDArray
+
+_bridge.set_error_type(BridgeError)
+
+POLICIES = {"error": 0, "mask": 1, "clip": 2}
+ROLES = {"column": 1, "column_1": 1, "column_2": 2, "level": 3, "interface": 3, "neighbour": 4}
+DIMENSIONS = ("column", "layer", "interface")
+FILE_ERROR, ARGUMENT_ERROR, FIELD_ERROR = 2, 1, 7
+
+#: Name of each reason a column can have (EMAGRAM_COLUMN_*); from 16 on it was rejected.
+COLUMN_STATUS = {
+    0: "ok",
+    1: "extrapolated",
+    2: "clipped",
+    16: "non_finite_input",
+    17: "invalid_input",
+    18: "level_order",
+    19: "non_finite_output",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input or output of a model; `size` values a column, in `unit`, ordered from the model top down."""
+
+    name: str
+    unit: str
+    dimension: str
+    size: int
+    valid_range: tuple[float, float]
+    long_name: str
+    standard_name: str | None
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Names of the dimensions in a Dataset: ("column",), ("column", "level") or ("column", "interface")."""
+        return {"column": ("column",), "layer": ("column", "level"), "interface": ("column", "interface")}[
+            self.dimension
+        ]
+
+
+def open(
+    path: str | Path,
+    comm: Any = None,
+    *,
+    policy: str = "error",
+    allow_other_dt: bool = False,
+    defer_constraints: bool = False,
+) -> Model:
+    """Open a model file, verify its checksums and replay its self-test.
+
+    Args:
+        path: a file `.emg`.
+        comm: an mpi4py communicator; rank 0 reads, the others receive. All ranks must call.
+        policy: what an invalid column does: "error" fails the step, "mask" leaves the host's values,
+            "clip" clips inputs to the training range first.
+        allow_other_dt: accept a time step other than the model's.
+        defer_constraints: leave the constraints to `Columns.constrain`.
+    Raises:
+        BridgeError: if the file cannot be read or is not a sound model file, on all ranks alike.
+    """
+    if policy not in POLICIES:
+        raise BridgeError(ARGUMENT_ERROR, f"policy: expected one of {', '.join(POLICIES)}, got '{policy}'")
+    content = _read(Path(path)) if comm is None or comm.rank == 0 else b""
+    if comm is not None:
+        content = comm.bcast(content, root=0)
+    if isinstance(content, BridgeError):
+        raise content
+    try:
+        handle = _bridge.Model(content, POLICIES[policy], allow_other_dt, defer_constraints)
+    except BridgeError as error:
+        raise BridgeError(error.code, f"'{path}': {error}") from None
+    return Model(handle)
+
+
+def _read(path: Path) -> bytes | BridgeError:
+    """The file, or the error that every rank must raise."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        return BridgeError(FILE_ERROR, f"model file '{path}' cannot be read: {error.strerror}")
+
+
+class Model:
+    """A model file opened: immutable, shared by threads. Made by `emagram.open`."""
+
+    def __init__(self, handle: _bridge.Model) -> None:
+        self._handle = handle
+        description = handle.describe()
+        self.name: str = description["name"]
+        self.sha256: str = description["sha256"]
+        self.n_level: int = description["n_level"]
+        self.time_step: float = description["time_step"]
+        self.manifest: dict[str, Any] = json.loads(description["manifest"])
+        entries = self.manifest["inputs"] + self.manifest["outputs"]
+        fields = [_field(row, entry) for row, entry in zip(description["fields"], entries, strict=True)]
+        self.inputs = tuple(fields[: len(self.manifest["inputs"])])
+        self.outputs = tuple(fields[len(self.manifest["inputs"]) :])
+        self.budgets: tuple[str, ...] = tuple(law["name"] for law in self.manifest["constraints"])
+
+    def describe(self) -> dict[str, Any]:
+        """Name, grid, time step, inputs and outputs with units, budgets: what a host must know."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "n_level": self.n_level,
+            "time_step": self.time_step or None,
+            "inputs": [vars(field) for field in self.inputs],
+            "outputs": [vars(field) for field in self.outputs],
+            "budgets": list(self.budgets),
+        }
+
+    def columns(self, n_column_1: int, n_column_2: int = 1, identity: Sequence[int] | None = None) -> Columns:
+        """A view of a host's columns, to bind arrays to; `identity` holds their global numbers."""
+        return Columns(self, n_column_1, n_column_2, identity)
+
+    def step(self, columns: Columns, number: int, dt: float, *, step: int = 0, member: int = 0) -> None:
+        """Run the model on the first `number` columns; the bound output arrays receive the results.
+
+        Args:
+            columns: with every input and output bound.
+            number: how many of its columns.
+            dt: the host's time step [s].
+            step, member: the host's step counter and ensemble member.
+        Raises:
+            BridgeError: a field is not bound, dt is not the model's, or (policy "error") a column is invalid.
+        """
+        columns._handle.step(self._handle, number, dt, step, member)
+
+    def constrain(self, columns: Columns, number: int, dt: float) -> None:
+        """Close the bound outputs as they stand, after a coupler has merged them."""
+        columns._handle.constrain(self._handle, number, dt)
+
+    def predict(self, dataset: xr.Dataset) -> xr.Dataset:
+        """Outputs for every column of a Dataset, with CF attributes.
+
+        Args:
+            dataset: every input by name, dimensions (column), (column, level) or (column, interface), each with an
+                attribute `units` that converts linearly to the model's unit.
+        Returns:
+            Every output in the model's unit, `emagram_status`, and the coordinates of `column`.
+        Raises:
+            BridgeError: an input is missing, has other dimensions, sizes or units, or (policy "error") is invalid.
+        """
+        import xarray as xr
+
+        for field in self.inputs:
+            _check_variable(dataset, field)
+        n_column = dataset.sizes["column"]
+        columns = self.columns(n_column)
+        for field in self.inputs:
+            array = np.asarray(dataset[field.name].transpose(*field.dimensions).values, dtype=np.float64)
+            columns.bind(field.name, array, field.dimensions, unit=dataset[field.name].attrs["units"])
+        variables: dict[str, Any] = {}
+        for field in self.outputs:
+            array = np.full((n_column, field.size) if len(field.dimensions) > 1 else n_column, np.nan)
+            columns.bind(field.name, array, field.dimensions)
+            attributes = {"units": field.unit, "long_name": field.long_name}
+            if field.standard_name is not None:
+                attributes["standard_name"] = field.standard_name
+            variables[field.name] = (field.dimensions, array, attributes)
+        self.step(columns, n_column, self.time_step or 1.0)
+        variables["emagram_status"] = ("column", columns.status(n_column), status_attributes())
+        kept = {name: value for name, value in dataset.coords.items() if value.dims == ("column",)}
+        attributes = {"Conventions": "CF-1.8", "source": f"Emagram model '{self.name}', sha256 {self.sha256}"}
+        return xr.Dataset(variables, coords=kept, attrs=attributes)
+
+    def close(self) -> None:
+        """Give the memory back; later calls raise."""
+        self._handle.close()
+
+
+class Columns:
+    """One call's view of a host's arrays. Made by `Model.columns`."""
+
+    def __init__(self, model: Model, n_column_1: int, n_column_2: int, identity: Sequence[int] | None) -> None:
+        self._model = model
+        numbers = None if identity is None else [int(i) for i in identity]
+        self._handle = _bridge.Columns(model._handle, n_column_1, n_column_2, numbers)
+
+    def bind(
+        self,
+        name: str,
+        array: NDArray[Any],
+        axes: Sequence[str] | str,
+        *,
+        unit: str | None = None,
+        persistent: bool = False,
+    ) -> None:
+        """Name the array of an input or output; nothing is copied, any strides will do.
+
+        Args:
+            name: of the model's field.
+            array: float32 or float64; of an output: writeable.
+            axes: the role of each axis, "column level" or ("column_1", "column_2", "level").
+            unit: of the numbers in the array, the model's own by default.
+            persistent: keep the binding after the next step.
+        Raises:
+            BridgeError: unknown name, role, dtype or unit, or another shape.
+        """
+        words = axes.split() if isinstance(axes, str) else list(axes)
+        for word in words:
+            if word not in ROLES:
+                raise BridgeError(FIELD_ERROR, f"field '{name}': expected a role of {list(ROLES)}, got '{word}'")
+        writes = any(field.name == name for field in self._model.outputs)
+        try:
+            self._handle.bind(name, array, [ROLES[word] for word in words], unit, persistent, writes)
+        except BridgeError:
+            raise
+        except ValueError as error:
+            raise BridgeError(FIELD_ERROR, str(error)) from None
+
+    def status(self, number: int) -> NDArray[np.int32]:
+        """(number) What befell each column in the last step, see COLUMN_STATUS."""
+        return self._handle.status(number)
+
+    def budget(self, name: str, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Residual of a column budget before and after the constraints, each (number), in the budget's unit.
+
+        Raises:
+            BridgeError: the model has no such budget, or the last step had fewer columns.
+        """
+        if name not in self._model.budgets:
+            names = ", ".join(self._model.budgets) or "none"
+            raise BridgeError(ARGUMENT_ERROR, f"budget '{name}': expected one of {names}")
+        return self._handle.budget(self._model.budgets.index(name), number)
+
+    def timers(self) -> Mapping[str, float]:
+        """Calls, columns, rejected columns, and seconds in gather, network, constraints and scatter."""
+        return self._handle.timers()
+
+
+def status_attributes() -> dict[str, ArrayLike]:
+    """CF flag attributes of a variable of column reasons."""
+    return {
+        "long_name": "what befell the column in the emulator",
+        "flag_values": np.array(list(COLUMN_STATUS), dtype=np.int32),
+        "flag_meanings": " ".join(COLUMN_STATUS.values()),
+    }
+
+
+def _field(row: tuple[Any, ...], entry: Mapping[str, Any]) -> Field:
+    name, unit, _, dimension, size, lowest, highest = row
+    return Field(
+        name,
+        unit,
+        DIMENSIONS[dimension],
+        size,
+        (lowest, highest),
+        entry.get("long_name") or name.replace("_", " "),
+        entry.get("standard_name"),
+    )
+
+
+def _check_variable(dataset: xr.Dataset, field: Field) -> None:
+    """Raise one sentence if a Dataset does not hold an input as it must be."""
+    if field.name not in dataset.variables:
+        raise BridgeError(FIELD_ERROR, f"variable '{field.name}': the dataset has none of this name")
+    variable = dataset[field.name]
+    if set(variable.dims) != set(field.dimensions):
+        raise BridgeError(
+            FIELD_ERROR,
+            f"variable '{field.name}': expected dimensions {field.dimensions}, got {tuple(map(str, variable.dims))}",
+        )
+    if len(field.dimensions) > 1 and variable.sizes[field.dimensions[1]] != field.size:
+        raise BridgeError(
+            FIELD_ERROR,
+            f"variable '{field.name}': expected {field.size} values along '{field.dimensions[1]}', "
+            f"got {variable.sizes[field.dimensions[1]]}",
+        )
+    if "units" not in variable.attrs:
+        raise BridgeError(FIELD_ERROR, f"variable '{field.name}': expected an attribute 'units', got none")

@@ -1,0 +1,372 @@
+#include "columns.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "error.hpp"
+
+namespace emagram {
+namespace {
+
+/// Adds the time since the last reading to one of the timers.
+class Clock {
+ public:
+  void add_to(double& seconds) {
+    const auto now = std::chrono::steady_clock::now();
+    seconds += std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+template <class Real>
+void load(const char* at, std::int64_t stride, int n, const Conversion& unit, double* row) {
+  for (int k = 0; k < n; ++k, at += stride) row[k] = *reinterpret_cast<const Real*>(at);
+  if (!unit.identity())
+    for (int k = 0; k < n; ++k) row[k] = unit.factor * row[k] + unit.offset;
+}
+
+template <class Real>
+void store(char* at, std::int64_t stride, int n, const Conversion& unit, const double* row) {
+  for (int k = 0; k < n; ++k, at += stride)
+    *reinterpret_cast<Real*>(at) = static_cast<Real>(unit.identity() ? row[k] : (row[k] - unit.offset) / unit.factor);
+}
+
+const char* role_name(std::int32_t role) {
+  switch (role) {
+    case EMAGRAM_AXIS_COLUMN_1: return "column_1";
+    case EMAGRAM_AXIS_COLUMN_2: return "column_2";
+    case EMAGRAM_AXIS_LEVEL: return "level";
+    case EMAGRAM_AXIS_NEIGHBOUR: return "neighbour";
+    default: return "unknown";
+  }
+}
+
+constexpr std::int64_t absent = -1;
+
+/// Extents and strides of a descriptor's axes, by role.
+struct Axes {
+  std::int64_t extent[EMAGRAM_AXIS_NEIGHBOUR + 1] = {absent, absent, absent, absent, absent};
+  std::int64_t stride[EMAGRAM_AXIS_NEIGHBOUR + 1] = {};
+
+  void expect(const std::string& name, std::int32_t role, std::int64_t expected) const {
+    if (extent[role] == expected) return;
+    const std::string got = extent[role] == absent ? "no such axis" : text("extent ", extent[role]);
+    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': expected an axis with role ", role_name(role), " and extent ",
+         expected, ", got ", got);
+  }
+};
+
+std::int64_t item_size(const emagram_field& field) { return field.dtype == EMAGRAM_REAL32 ? 4 : 8; }
+
+void check_memory(const std::string& name, const emagram_field& field, bool no_columns) {
+  if (field.device != EMAGRAM_CPU)
+    fail(EMAGRAM_ERROR_UNSUPPORTED, "field '", name, "': arrays on device ", field.device, " are not supported yet");
+  if (field.dtype != EMAGRAM_REAL32 && field.dtype != EMAGRAM_REAL64)
+    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': expected dtype real32 or real64, got code ", field.dtype);
+  if (field.data == nullptr && !no_columns)
+    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': the data pointer is null");
+  if (reinterpret_cast<std::uintptr_t>(field.data) % static_cast<std::uintptr_t>(item_size(field)) != 0)
+    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': the data are not aligned to ", item_size(field), " bytes");
+}
+
+Axes sort_axes(const std::string& name, const emagram_field& field) {
+  if (field.n_axis < 1 || field.n_axis > EMAGRAM_MAX_AXES)
+    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': expected 1 to ", EMAGRAM_MAX_AXES, " axes, got ", field.n_axis);
+  Axes axes;
+  for (int a = 0; a < field.n_axis; ++a) {
+    const auto [role, reserved, extent, stride] = field.axis[a];
+    if (role == EMAGRAM_AXIS_NEIGHBOUR)
+      fail(EMAGRAM_ERROR_FIELD, "field '", name, "': axis ", a, " has role neighbour, but the stencil is 1x1");
+    if (role < EMAGRAM_AXIS_COLUMN_1 || role > EMAGRAM_AXIS_LEVEL)
+      fail(EMAGRAM_ERROR_FIELD, "field '", name, "': axis ", a, ": ", role, " is not a role");
+    if (axes.extent[role] != absent)
+      fail(EMAGRAM_ERROR_FIELD, "field '", name, "': two axes have the role ", role_name(role));
+    if (extent < 0 || (extent > 1 && stride % item_size(field) != 0))
+      fail(EMAGRAM_ERROR_FIELD, "field '", name, "': axis ", a, ": extent ", extent, " with a stride of ", stride,
+           " bytes cannot be");
+    axes.extent[role] = extent;
+    axes.stride[role] = stride;
+  }
+  return axes;
+}
+
+}  // namespace
+
+Columns::Columns(std::shared_ptr<const Model> model, std::int64_t extent_1, std::int64_t extent_2,
+                 const std::int64_t* identity)
+    : model_(std::move(model)), extent_1_(extent_1), extent_2_(extent_2) {
+  constexpr std::int64_t most = std::int64_t{1} << 40;
+  if (extent_1 < 0 || extent_2 < 0 || extent_1 > most || (extent_2 > 0 && extent_1 > most / extent_2))
+    fail(EMAGRAM_ERROR_ARGUMENT, "columns: ", extent_1, " by ", extent_2, " columns cannot be");
+  if (identity != nullptr) identity_.assign(identity, identity + extent_1 * extent_2);
+  bindings_.resize(model_->fields().size());
+  model_->prepare(workspace_);
+  timing_.struct_size = sizeof timing_;
+}
+
+void Columns::bind(const std::string& name, const emagram_field& field) {
+  const auto& fields = model_->fields();
+  const auto found = std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.name == name; });
+  if (found == fields.end())
+    fail(EMAGRAM_ERROR_ARGUMENT, "field '", name, "': model '", model_->name(), "' has no such input or output");
+  if (stage_ == Stage::begun) fail(EMAGRAM_ERROR_ARGUMENT, "field '", name, "': bound between begin and finish");
+  check_memory(name, field, extent_1_ * extent_2_ == 0);
+  const Axes axes = sort_axes(name, field);
+  axes.expect(name, EMAGRAM_AXIS_COLUMN_1, extent_1_);
+  if (extent_2_ != 1 || axes.extent[EMAGRAM_AXIS_COLUMN_2] != absent)
+    axes.expect(name, EMAGRAM_AXIS_COLUMN_2, extent_2_);
+  if (found->dimension != EMAGRAM_PER_COLUMN)
+    axes.expect(name, EMAGRAM_AXIS_LEVEL, found->size);
+  else if (axes.extent[EMAGRAM_AXIS_LEVEL] != absent)
+    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': is one value a column, got an axis with role level");
+
+  Binding binding;
+  binding.bound = true;
+  binding.persistent = (field.flags & EMAGRAM_PERSISTENT) != 0;
+  binding.real32 = field.dtype == EMAGRAM_REAL32;
+  binding.data = static_cast<char*>(field.data);
+  binding.stride_1 = axes.stride[EMAGRAM_AXIS_COLUMN_1];
+  binding.stride_2 = axes.stride[EMAGRAM_AXIS_COLUMN_2];
+  binding.stride_level = axes.stride[EMAGRAM_AXIS_LEVEL];
+  if (field.unit != nullptr) binding.unit = conversion(field.unit, found->unit, name);
+  bindings_[static_cast<std::size_t>(found - fields.begin())] = binding;
+}
+
+char* Columns::address(const Binding& binding, std::int64_t column) const {
+  return binding.data + column % extent_1_ * binding.stride_1 + column / extent_1_ * binding.stride_2;
+}
+
+void Columns::gather(const Field& field, const Binding& binding, std::int64_t column, double* row) const {
+  const char* at = address(binding, column);
+  (binding.real32 ? load<float> : load<double>)(at, binding.stride_level, field.size, binding.unit,
+                                                row + field.offset);
+}
+
+void Columns::scatter(const Field& field, const Binding& binding, std::int64_t column, const double* row) const {
+  char* at = address(binding, column);
+  (binding.real32 ? store<float> : store<double>)(at, binding.stride_level, field.size, binding.unit,
+                                                  row + field.offset);
+}
+
+/// The value, in the model's unit, that the host will find in its array.
+double Columns::as_returned(const Binding& binding, double value) const {
+  double host = binding.unit.identity() ? value : (value - binding.unit.offset) / binding.unit.factor;
+  if (binding.real32) host = static_cast<float>(host);
+  return binding.unit.identity() ? host : binding.unit.factor * host + binding.unit.offset;
+}
+
+void Columns::check_call(std::int64_t number, double dt) const {
+  if (number < 0 || number > extent_1_ * extent_2_)
+    fail(EMAGRAM_ERROR_ARGUMENT, "step: expected 0 to ", extent_1_ * extent_2_, " columns, got ", number);
+  const double expected = model_->time_step();
+  if (!(dt > 0.0)) fail(EMAGRAM_ERROR_TIME_STEP, "step: expected a positive dt, got ", dt, " s");
+  if (expected > 0.0 && dt != expected && !model_->options().allow_other_dt)
+    fail(EMAGRAM_ERROR_TIME_STEP, "step: model '", model_->name(), "' has a time step of ", expected, " s, got ", dt,
+         " s");
+  for (std::size_t f = 0; f < bindings_.size(); ++f)
+    if (!bindings_[f].bound)
+      fail(EMAGRAM_ERROR_MISSING_FIELD, "field '", model_->fields()[f].name, "' was not bound before the step");
+}
+
+/// The reason of one gathered column; with policy `clip` the row is clipped to the training range.
+std::int32_t Columns::check_inputs(double* row) const {
+  bool extrapolated = false;
+  const double* lowest = model_->training_minimum().data();
+  const double* highest = model_->training_maximum().data();
+  for (int f = 0; f < model_->n_input(); ++f) {
+    const Field& field = model_->fields()[static_cast<std::size_t>(f)];
+    const int end = field.offset + field.size;
+    bool valid = true;
+    for (int i = field.offset; i < end; ++i) {
+      valid = valid && row[i] >= field.valid_minimum && row[i] <= field.valid_maximum;  // false for NaN
+      extrapolated = extrapolated || row[i] < lowest[i] || row[i] > highest[i];
+    }
+    if (!valid)
+      return std::all_of(row + field.offset, row + end, [](double x) { return std::isfinite(x); })
+                 ? EMAGRAM_COLUMN_INVALID_INPUT
+                 : EMAGRAM_COLUMN_NON_FINITE_INPUT;
+    if (field.increasing)
+      for (int i = field.offset + 1; i < end; ++i)
+        if (!(row[i] > row[i - 1])) return EMAGRAM_COLUMN_LEVEL_ORDER;
+  }
+  if (!extrapolated) return EMAGRAM_COLUMN_OK;
+  if (model_->options().policy != EMAGRAM_POLICY_CLIP) return EMAGRAM_COLUMN_EXTRAPOLATED;
+  for (int f = 0; f < model_->n_input(); ++f) {
+    const Field& field = model_->fields()[static_cast<std::size_t>(f)];
+    if (field.increasing) continue;  // clipping a pressure could fold the levels
+    for (int i = field.offset; i < field.offset + field.size; ++i) row[i] = std::clamp(row[i], lowest[i], highest[i]);
+  }
+  return EMAGRAM_COLUMN_CLIPPED;
+}
+
+/// The sentence for a rejected column.
+std::string Columns::describe_fault(const double* row) const {
+  for (int f = 0; f < model_->n_input(); ++f) {
+    const Field& field = model_->fields()[static_cast<std::size_t>(f)];
+    for (int k = 0; k < field.size; ++k) {
+      const double x = row[field.offset + k];
+      const std::string place = field.size > 1 ? text(" at level ", k) : "";
+      if (!std::isfinite(x)) return text("input '", field.name, "'", place, " is not finite");
+      if (x < field.valid_minimum || x > field.valid_maximum)
+        return text("input '", field.name, "'", place, " is ", x, " ", field.unit, ", outside its valid range ",
+                    field.valid_minimum, " to ", field.valid_maximum, " (a fill value or another unit?)");
+      if (field.increasing && k > 0 && !(x > row[field.offset + k - 1]))
+        return text("input '", field.name, "' does not increase from level ", k - 1, " to ", k,
+                    " (are the levels reversed?)");
+    }
+  }
+  return "an output is not finite";
+}
+
+/// Gather, check and predict; outputs of columns [first, first + n_column) without the constraints.
+void Columns::compute_block(std::int64_t first, int n_column) {
+  Clock clock;
+  const auto& fields = model_->fields();
+  const int n_in = model_->n_input_value(), n_out = model_->n_output_value();
+  double* inputs = workspace_.inputs.data();
+  for (int f = 0; f < model_->n_input(); ++f)
+    for (int c = 0; c < n_column; ++c)
+      gather(fields[static_cast<std::size_t>(f)], bindings_[static_cast<std::size_t>(f)], first + c, inputs + c * n_in);
+  for (int c = 0; c < n_column; ++c) reason_[static_cast<std::size_t>(first + c)] = check_inputs(inputs + c * n_in);
+  clock.add_to(timing_.gather_s);
+  double* outputs = outputs_.data() + first * n_out;
+  model_->predict(inputs, n_column, outputs, workspace_);
+  for (int c = 0; c < n_column; ++c) {
+    auto& reason = reason_[static_cast<std::size_t>(first + c)];
+    const double* row = outputs + c * n_out;
+    if (reason < EMAGRAM_COLUMN_REJECTED && !std::all_of(row, row + n_out, [](double x) { return std::isfinite(x); }))
+      reason = EMAGRAM_COLUMN_NON_FINITE_OUTPUT;
+    if (reason < EMAGRAM_COLUMN_REJECTED) continue;
+    if (n_rejected_++ == 0) {
+      const auto column = first + c;
+      const auto identity = identity_.empty() ? column : identity_[static_cast<std::size_t>(column)];
+      first_fault_ = text("column ", identity, ": ", describe_fault(inputs + c * n_in));
+    }
+  }
+  clock.add_to(timing_.network_s);
+}
+
+/// Residuals before, constraints, residuals of what the host will find. Rejected columns get NaN.
+void Columns::close_block(const double* inputs, double* outputs, std::int64_t first, int n_column, bool constrain) {
+  Clock clock;
+  const auto& laws = model_->constraints();
+  const int n_in = model_->n_input_value(), n_out = model_->n_output_value();
+  std::vector<double> returned(static_cast<std::size_t>(n_out));
+  for (int c = 0; c < n_column; ++c) {
+    const double* in = inputs + c * n_in;
+    double* out = outputs + c * n_out;
+    const auto residual = [&](std::vector<double>& of, const double* row) {
+      const bool rejected = reason_[static_cast<std::size_t>(first + c)] >= EMAGRAM_COLUMN_REJECTED;
+      for (std::size_t i = 0; i < laws.size(); ++i)
+        of[i * static_cast<std::size_t>(number_) + static_cast<std::size_t>(first + c)] =
+            rejected ? std::numeric_limits<double>::quiet_NaN() : laws[i].residual(in, row);
+    };
+    residual(before_, out);
+    if (constrain)
+      for (const auto& law : laws) law.apply(in, out);
+    for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f) {
+      const Field& field = model_->fields()[f];
+      for (int i = field.offset; i < field.offset + field.size; ++i)
+        returned[static_cast<std::size_t>(i)] = as_returned(bindings_[f], out[i]);
+    }
+    residual(after_, returned.data());
+  }
+  clock.add_to(timing_.constraints_s);
+}
+
+void Columns::begin(std::int64_t number, double dt, std::int64_t step) {
+  if (stage_ == Stage::begun) fail(EMAGRAM_ERROR_ARGUMENT, "step: the last begin has not been finished");
+  check_call(number, dt);
+  number_ = number;
+  n_rejected_ = 0;
+  reason_.assign(static_cast<std::size_t>(number), EMAGRAM_COLUMN_OK);
+  outputs_.resize(static_cast<std::size_t>(number * model_->n_output_value()));
+  before_.resize(model_->constraints().size() * static_cast<std::size_t>(number));
+  after_.resize(before_.size());
+  for (std::int64_t first = 0; first < number; first += Model::block) {
+    const int n_column = static_cast<int>(std::min<std::int64_t>(Model::block, number - first));
+    compute_block(first, n_column);
+    if (n_rejected_ > 0 && model_->options().policy == EMAGRAM_POLICY_ERROR)
+      fail(EMAGRAM_ERROR_REJECTED, "step ", step, ": ", first_fault_);
+    close_block(workspace_.inputs.data(), outputs_.data() + first * model_->n_output_value(), first, n_column,
+                !model_->options().defer_constraints);
+  }
+  if (n_rejected_ > 0)
+    log(EMAGRAM_LOG_WARNING,
+        text("step ", step, ": ", n_rejected_, " of ", number, " columns rejected; the first: ", first_fault_));
+  stage_ = Stage::begun;
+  timing_.n_call += 1;
+  timing_.n_column += number;
+  timing_.n_rejected += n_rejected_;
+}
+
+void Columns::write_outputs() {
+  Clock clock;
+  for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f)
+    for (std::int64_t c = 0; c < number_; ++c)
+      if (reason_[static_cast<std::size_t>(c)] < EMAGRAM_COLUMN_REJECTED)
+        scatter(model_->fields()[f], bindings_[f], c, outputs_.data() + c * model_->n_output_value());
+  clock.add_to(timing_.scatter_s);
+}
+
+void Columns::end_bindings() {
+  for (auto& binding : bindings_)
+    if (!binding.persistent) binding.bound = false;
+}
+
+void Columns::finish() {
+  if (stage_ != Stage::begun) fail(EMAGRAM_ERROR_ARGUMENT, "finish: nothing was begun");
+  write_outputs();
+  stage_ = Stage::idle;
+  if (!model_->options().defer_constraints) end_bindings();
+}
+
+void Columns::constrain(std::int64_t number, double dt) {
+  if (stage_ == Stage::begun) fail(EMAGRAM_ERROR_ARGUMENT, "constrain: the last begin has not been finished");
+  check_call(number, dt);
+  const auto& fields = model_->fields();
+  const int n_in = model_->n_input_value(), n_out = model_->n_output_value();
+  number_ = number;
+  reason_.assign(static_cast<std::size_t>(number), EMAGRAM_COLUMN_OK);
+  outputs_.resize(static_cast<std::size_t>(number * n_out));
+  before_.resize(model_->constraints().size() * static_cast<std::size_t>(number));
+  after_.resize(before_.size());
+  for (std::int64_t first = 0; first < number; first += Model::block) {
+    const int n_column = static_cast<int>(std::min<std::int64_t>(Model::block, number - first));
+    for (int c = 0; c < n_column; ++c) {
+      double* in = workspace_.inputs.data() + c * n_in;
+      double* out = outputs_.data() + (first + c) * n_out;
+      for (std::size_t f = 0; f < fields.size(); ++f)
+        gather(fields[f], bindings_[f], first + c, fields[f].direction == EMAGRAM_INPUT ? in : out);
+      if (!std::all_of(in, in + n_in, [](double x) { return std::isfinite(x); }) ||
+          !std::all_of(out, out + n_out, [](double x) { return std::isfinite(x); }))
+        fail(EMAGRAM_ERROR_REJECTED, "constrain: column ", first + c, " holds a value that is not finite");
+    }
+    close_block(workspace_.inputs.data(), outputs_.data() + first * n_out, first, n_column, true);
+  }
+  write_outputs();
+  end_bindings();
+}
+
+void Columns::status(std::int64_t number, std::int32_t* reason) const {
+  if (number < 0 || number > static_cast<std::int64_t>(reason_.size()))
+    fail(EMAGRAM_ERROR_ARGUMENT, "status: the last step had ", reason_.size(), " columns, asked for ", number);
+  std::copy_n(reason_.begin(), number, reason);
+}
+
+void Columns::budget(std::int32_t index, std::int64_t number, double* before, double* after) const {
+  const auto n_budget = static_cast<std::int32_t>(model_->constraints().size());
+  if (index < 0 || index >= n_budget)
+    fail(EMAGRAM_ERROR_ARGUMENT, "budget: the model has ", n_budget, " budgets, asked for number ", index);
+  if (number < 0 || number > number_)
+    fail(EMAGRAM_ERROR_ARGUMENT, "budget: the last step had ", number_, " columns, asked for ", number);
+  if (before != nullptr) std::copy_n(before_.begin() + index * number_, number, before);
+  if (after != nullptr) std::copy_n(after_.begin() + index * number_, number, after);
+}
+
+}  // namespace emagram

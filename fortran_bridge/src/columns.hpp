@@ -1,0 +1,73 @@
+// One call's view of the host's arrays: bindings, workspace, and what befell each column.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "emagram.h"
+#include "model.hpp"
+#include "units.hpp"
+
+namespace emagram {
+
+class Columns {
+ public:
+  Columns(std::shared_ptr<const Model> model, std::int64_t extent_1, std::int64_t extent_2,
+          const std::int64_t* identity);
+
+  void bind(const std::string& name, const emagram_field& field);
+
+  /// Compute the first `number` columns into the workspace. Throws before anything of the host's has changed.
+  void begin(std::int64_t number, double dt, std::int64_t step);
+  /// Write what `begin` computed into the host's arrays; then bindings that are not persistent end.
+  void finish();
+  /// Close the outputs as they stand in the host's arrays.
+  void constrain(std::int64_t number, double dt);
+
+  void status(std::int64_t number, std::int32_t* reason) const;
+  void budget(std::int32_t index, std::int64_t number, double* before, double* after) const;
+  const emagram_timing& timing() const { return timing_; }
+  const Model& model() const { return *model_; }
+
+ private:
+  /// One of the host's arrays; strides in bytes, 0 for an axis that it does not have.
+  struct Binding {
+    bool bound = false;
+    bool persistent = false;
+    bool real32 = false;
+    char* data = nullptr;
+    std::int64_t stride_1 = 0, stride_2 = 0, stride_level = 0;
+    Conversion unit;  // model = factor * host + offset
+  };
+  enum class Stage { idle, begun };
+
+  void check_call(std::int64_t number, double dt) const;
+  char* address(const Binding& binding, std::int64_t column) const;
+  void gather(const Field& field, const Binding& binding, std::int64_t column, double* row) const;
+  void scatter(const Field& field, const Binding& binding, std::int64_t column, const double* row) const;
+  double as_returned(const Binding& binding, double value) const;
+  std::int32_t check_inputs(double* row) const;
+  std::string describe_fault(const double* row) const;
+  void compute_block(std::int64_t first, int n_column);
+  void close_block(const double* inputs, double* outputs, std::int64_t first, int n_column, bool constrain);
+  void write_outputs();
+  void end_bindings();
+
+  std::shared_ptr<const Model> model_;
+  std::int64_t extent_1_, extent_2_;
+  std::vector<std::int64_t> identity_;  // empty: counted from 0
+  std::vector<Binding> bindings_;       // as model_->fields()
+  Model::Workspace workspace_;
+  std::vector<double> outputs_;  // (number, n_output_value) of the call in progress
+  std::vector<std::int32_t> reason_;
+  std::vector<double> before_, after_;  // (n_budget, number)
+  std::int64_t number_ = 0;
+  std::string first_fault_;
+  std::int64_t n_rejected_ = 0;
+  Stage stage_ = Stage::idle;
+  emagram_timing timing_{};
+};
+
+}  // namespace emagram

@@ -1,0 +1,286 @@
+#include "model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "dense_kernel.hpp"
+#include "error.hpp"
+#include "sha256.hpp"
+#include "thermodynamics.hpp"
+
+namespace emagram {
+namespace {
+
+constexpr int format_version = 1;
+constexpr int largest_size = 100000;  // levels; a hostile manifest must not make us allocate
+
+std::string verified_manifest_hash(const Archive& archive) {
+  const std::string hash = sha256(archive.member("manifest.json").data(), archive.member("manifest.json").size());
+  const auto comment = archive.comment();
+  const auto at = comment.rfind("sha256:");
+  if (!comment.starts_with("emagram ") || at == std::string_view::npos)
+    fail(EMAGRAM_ERROR_FORMAT, "model file: a zip archive, but not an Emagram model");
+  if (comment.substr(at + 7) != hash)
+    fail(EMAGRAM_ERROR_CHECKSUM, "model file: manifest.json does not match its SHA-256");
+  return hash;
+}
+
+void verify_members(const Archive& archive, const Json& members) {
+  for (const auto& [name, entry] : members.items()) {
+    const Bytes bytes = archive.member(name);
+    if (sha256(bytes.data(), bytes.size()) != entry.at("sha256").get<std::string>())
+      fail(EMAGRAM_ERROR_CHECKSUM, "model file: ", name, " does not match its SHA-256");
+  }
+}
+
+/// A member that the manifest does not vouch for is not read.
+Bytes vouched(const Archive& archive, const Json& members, const char* name) {
+  if (!members.contains(name)) {
+    const int code = std::string(name) == "plan.json" ? EMAGRAM_ERROR_UNSUPPORTED : EMAGRAM_ERROR_FORMAT;
+    fail(code, "model file: no ", name, "; models that are not native plans are not supported yet");
+  }
+  return archive.member(name);
+}
+
+int dimension_of(const std::string& word, int size, int n_level) {
+  static const std::map<std::string, int> known = {
+      {"column", EMAGRAM_PER_COLUMN}, {"layer", EMAGRAM_PER_LAYER}, {"interface", EMAGRAM_PER_INTERFACE}};
+  const auto found = known.find(word);
+  if (found == known.end()) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: unknown dimension '", word, "'");
+  const int expected = found->second == EMAGRAM_PER_COLUMN ? 1
+                       : found->second == EMAGRAM_PER_LAYER ? n_level
+                                                             : n_level + 1;
+  if (size != expected)
+    fail(EMAGRAM_ERROR_FORMAT, "manifest.json: dimension '", word, "': expected size ", expected, ", got ", size);
+  return found->second;
+}
+
+double finite(double value, const char* what) {
+  if (!std::isfinite(value)) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: ", what, " is not a finite number");
+  return value;
+}
+
+}  // namespace
+
+Model::Model(Bytes file, const emagram_options& options) : options_(options) {
+  instruction_set();  // a wrong EMAGRAM_ISA is an error of open
+  const Archive archive(file);
+  sha256_ = verified_manifest_hash(archive);
+  const Bytes text = archive.member("manifest.json");
+  manifest_.assign(reinterpret_cast<const char*>(text.data()), text.size());
+  const Json manifest = parse_json(text, "manifest.json");
+  try {
+    if (manifest.at("format") != "emagram-model") fail(EMAGRAM_ERROR_FORMAT, "manifest.json: not an Emagram model");
+    if (const int version = manifest.at("format_version"); version > format_version || version < 1)
+      fail(EMAGRAM_ERROR_VERSION, "model file: format version ", version, " is newer than this library reads (",
+           format_version, ")");
+    const Json& members = manifest.at("members");
+    verify_members(archive, members);
+    read_manifest(manifest);
+    const Tensors weights(vouched(archive, members, "weights.safetensors"), "weights.safetensors");
+    read_tensors(weights);
+    plan_ = std::make_unique<const Plan>(parse_json(vouched(archive, members, "plan.json"), "plan.json"), weights,
+                                         n_feature_value_, n_output_value_);
+    self_test(manifest.at("selftest"),
+              Tensors(vouched(archive, members, "selftest.safetensors"), "selftest.safetensors"));
+  } catch (const Json::exception& error) {
+    fail(EMAGRAM_ERROR_FORMAT, "manifest.json: a key is missing or has the wrong type: ", error.what());
+  }
+}
+
+void Model::read_manifest(const Json& manifest) {
+  name_ = manifest.at("name");
+  if (const auto stencil = manifest.at("stencil").get<std::array<int, 2>>(); stencil != std::array<int, 2>{1, 1})
+    fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: a stencil of ", stencil[0], "x", stencil[1],
+         " is not supported yet");
+  time_step_ = manifest.at("time_step").is_null() ? 0.0 : finite(manifest.at("time_step"), "time_step");
+  if (time_step_ < 0.0) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: time_step is negative");
+  const Json& vertical = manifest.at("vertical");
+  n_level_ = vertical.at("n_level");
+  if (n_level_ < 1 || n_level_ > largest_size) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: n_level is ", n_level_);
+  if (vertical.at("order") != "top_to_bottom")
+    fail(EMAGRAM_ERROR_FORMAT, "manifest.json: the level order must be top_to_bottom");
+  read_fields(manifest.at("inputs"), EMAGRAM_INPUT);
+  n_input_ = static_cast<int>(fields_.size());
+  read_fields(manifest.at("outputs"), EMAGRAM_OUTPUT);
+  const Json& constants = manifest.at("constants");
+  epsilon_ = finite(constants.at("gas_constant_dry_air"), "gas_constant_dry_air") /
+             finite(constants.at("gas_constant_water_vapor"), "gas_constant_water_vapor");
+  read_features(manifest.at("features"));
+  read_constraints(manifest.at("constraints"), constants);
+}
+
+void Model::read_fields(const Json& entries, int direction) {
+  int& n_value = direction == EMAGRAM_INPUT ? n_input_value_ : n_output_value_;
+  for (const auto& entry : entries) {
+    Field field;
+    field.name = entry.at("name");
+    field.unit = entry.at("unit");
+    field.direction = direction;
+    field.size = entry.at("size");
+    field.dimension = dimension_of(entry.at("dimension"), field.size, n_level_);
+    field.offset = n_value;
+    const auto range = entry.at("valid_range").get<std::array<double, 2>>();
+    field.valid_minimum = finite(range[0], "valid_range");
+    field.valid_maximum = finite(range[1], "valid_range");
+    field.increasing = entry.value("monotonic", "") == "increasing";
+    if (direction == EMAGRAM_OUTPUT && entry.contains("scale_by") && !entry.at("scale_by").is_null())
+      field.scale_by = expect(entry.at("scale_by"), EMAGRAM_INPUT, EMAGRAM_PER_COLUMN).offset;
+    for (const auto& other : fields_)
+      if (other.name == field.name) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: field '", field.name, "' stands twice");
+    n_value += field.size;
+    fields_.push_back(std::move(field));
+  }
+  if (n_value == 0) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: no inputs or no outputs");
+}
+
+void Model::read_features(const Json& entries) {
+  static const std::map<std::string, Transform> known = {{"identity", Transform::identity},
+                                                         {"log", Transform::log},
+                                                         {"relative_humidity", Transform::relative_humidity}};
+  for (const auto& entry : entries) {
+    const std::string name = entry.at("transform");
+    const auto transform = known.find(name);
+    if (transform == known.end())
+      fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: transform '", name, "' is not supported");
+    Feature feature{transform->second, {}, entry.at("size"), n_feature_value_};
+    const std::size_t n_argument = feature.transform == Transform::relative_humidity ? 3 : 1;
+    for (const std::string argument : entry.at("inputs")) {
+      const int at = find(argument, EMAGRAM_INPUT);
+      if (at < 0 || fields_[at].size != feature.size)
+        fail(EMAGRAM_ERROR_FORMAT, "manifest.json: transform '", name, "' reads '", argument,
+             "', which is no input of size ", feature.size);
+      feature.inputs.push_back(fields_[at].offset);
+    }
+    if (feature.inputs.size() != n_argument)
+      fail(EMAGRAM_ERROR_FORMAT, "manifest.json: transform '", name, "': expected ", n_argument, " inputs, got ",
+           feature.inputs.size());
+    n_feature_value_ += feature.size;
+    features_.push_back(std::move(feature));
+  }
+}
+
+void Model::read_constraints(const Json& entries, const Json& constants) {
+  for (const auto& entry : entries) {
+    if (const std::string type = entry.at("type"); type != "column_energy")
+      fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: constraint '", type, "' is not supported");
+    ColumnEnergy law;
+    law.name = entry.at("name");
+    law.unit = entry.at("unit");
+    law.n_level = n_level_;
+    law.heating = expect(entry.at("heating"), EMAGRAM_OUTPUT, EMAGRAM_PER_LAYER).offset;
+    law.interface_pressure = expect(entry.at("interface_pressure"), EMAGRAM_INPUT, EMAGRAM_PER_INTERFACE).offset;
+    law.heat_capacity = finite(constants.at("heat_capacity_dry_air"), "heat_capacity_dry_air");
+    law.gravity = finite(constants.at("gravity"), "gravity");
+    if (law.heat_capacity <= 0.0 || law.gravity <= 0.0)
+      fail(EMAGRAM_ERROR_FORMAT, "manifest.json: heat capacity and gravity must be positive");
+    for (const auto& term : entry.at("fluxes")) {
+      const std::string name = term.at("name");
+      const bool is_output = find(name, EMAGRAM_OUTPUT) >= 0;
+      const Field& field = expect(name, is_output ? EMAGRAM_OUTPUT : EMAGRAM_INPUT, EMAGRAM_PER_COLUMN);
+      law.fluxes.push_back({is_output, field.offset, finite(term.at("sign"), "a flux sign")});
+    }
+    constraints_.push_back(std::move(law));
+  }
+}
+
+void Model::read_tensors(const Tensors& tensors) {
+  const auto inputs = static_cast<std::size_t>(n_input_value_), outputs = static_cast<std::size_t>(n_output_value_),
+             features = static_cast<std::size_t>(n_feature_value_);
+  training_minimum_ = tensors.real64("inputs.minimum", {inputs});
+  training_maximum_ = tensors.real64("inputs.maximum", {inputs});
+  feature_mean_ = tensors.real64("features.mean", {features});
+  feature_scale_ = tensors.real64("features.scale", {features});
+  output_mean_ = tensors.real64("outputs.mean", {outputs});
+  output_scale_ = tensors.real64("outputs.scale", {outputs});
+  for (const double scale : feature_scale_)
+    if (!(scale > 0.0)) fail(EMAGRAM_ERROR_FORMAT, "tensor 'features.scale': every value must be positive");
+}
+
+int Model::find(const std::string& name, int direction) const {
+  for (std::size_t i = 0; i < fields_.size(); ++i)
+    if (fields_[i].name == name && fields_[i].direction == direction) return static_cast<int>(i);
+  return -1;
+}
+
+const Field& Model::expect(const std::string& name, int direction, int dimension) const {
+  const int at = find(name, direction);
+  if (at < 0 || fields_[at].dimension != dimension)
+    fail(EMAGRAM_ERROR_FORMAT, "manifest.json: '", name, "' is used as an ",
+         direction == EMAGRAM_INPUT ? "input" : "output", " that it is not");
+  return fields_[at];
+}
+
+void Model::transform(const Feature& feature, const double* inputs, float* features) const {
+  const double* mean = feature_mean_.data() + feature.offset;
+  const double* scale = feature_scale_.data() + feature.offset;
+  const double* x = inputs + feature.inputs[0];
+  for (int i = 0; i < feature.size; ++i) {
+    double value = x[i];
+    if (feature.transform == Transform::log) value = std::log(std::max(value, 1e-30));
+    if (feature.transform == Transform::relative_humidity)
+      value = relative_humidity(x[i], inputs[feature.inputs[1] + i], inputs[feature.inputs[2] + i], epsilon_);
+    features[i] = static_cast<float>((value - mean[i]) / scale[i]);
+  }
+}
+
+void Model::prepare(Workspace& workspace) const {
+  plan_->prepare(workspace.plan, block);
+  workspace.inputs.resize(static_cast<std::size_t>(block) * static_cast<std::size_t>(n_input_value_));
+}
+
+void Model::predict(const double* inputs, int n_column, double* outputs, Workspace& workspace) const {
+  float* features = plan_->input(workspace.plan);
+  for (int c = 0; c < n_column; ++c)
+    for (const auto& feature : features_)
+      transform(feature, inputs + c * n_input_value_, features + c * plan_->input_stride() + feature.offset);
+  plan_->run(workspace.plan, n_column);
+  const float* result = plan_->output(workspace.plan);
+  for (int c = 0; c < n_column; ++c) {
+    const float* y = result + c * plan_->output_stride();
+    double* row = outputs + c * n_output_value_;
+    for (int i = 0; i < n_output_value_; ++i) row[i] = y[i] * output_scale_[i] + output_mean_[i];
+    for (const auto& field : fields_) {
+      if (field.scale_by < 0) continue;
+      const double factor = inputs[c * n_input_value_ + field.scale_by];
+      for (int i = 0; i < field.size; ++i) row[field.offset + i] *= factor;
+    }
+  }
+}
+
+/// Stored inputs must give the stored outputs on this machine, with this library.
+void Model::self_test(const Json& expectation, const Tensors& tensors) const {
+  const int n = expectation.at("columns");
+  if (n < 1 || n > block) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: the self-test has ", n, " columns");
+  Workspace workspace;
+  prepare(workspace);
+  std::vector<double> outputs(static_cast<std::size_t>(n * n_output_value_));
+  std::vector<std::vector<double>> stored;
+  for (const auto& field : fields_) {
+    const char* prefix = field.direction == EMAGRAM_INPUT ? "input." : "output.";
+    stored.push_back(tensors.real64(prefix + field.name, {static_cast<std::size_t>(n), std::size_t(field.size)}));
+    if (field.direction != EMAGRAM_INPUT) continue;
+    for (int c = 0; c < n; ++c)
+      std::copy_n(stored.back().data() + c * field.size, field.size,
+                  workspace.inputs.data() + c * n_input_value_ + field.offset);
+  }
+  predict(workspace.inputs.data(), n, outputs.data(), workspace);
+  for (int c = 0; c < n; ++c)
+    for (const auto& law : constraints_)
+      law.apply(workspace.inputs.data() + c * n_input_value_, outputs.data() + c * n_output_value_);
+  for (std::size_t f = static_cast<std::size_t>(n_input_); f < fields_.size(); ++f) {
+    const Field& field = fields_[f];
+    const double tolerance = expectation.at("tolerance").at(field.name);
+    for (int c = 0; c < n; ++c)
+      for (int i = 0; i < field.size; ++i) {
+        const double got = outputs[static_cast<std::size_t>(c * n_output_value_ + field.offset + i)];
+        const double expected = stored[f][static_cast<std::size_t>(c * field.size + i)];
+        if (!(std::abs(got - expected) <= tolerance))
+          fail(EMAGRAM_ERROR_SELFTEST, "self-test: output '", field.name, "' level ", i, " of column ", c,
+               ": expected ", expected, " within ", tolerance, " ", field.unit, ", got ", got);
+      }
+  }
+}
+
+}  // namespace emagram

@@ -1,0 +1,95 @@
+// A model file opened: immutable, shared by every thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "archive.hpp"
+#include "constraints.hpp"
+#include "emagram.h"
+#include "plan.hpp"
+
+namespace emagram {
+
+/// One input or output of the model, and where its values lie in a column's row of inputs or outputs.
+struct Field {
+  std::string name;
+  std::string unit;
+  int direction = EMAGRAM_INPUT;
+  int dimension = EMAGRAM_PER_COLUMN;
+  int size = 1;
+  int offset = 0;
+  double valid_minimum = 0.0;
+  double valid_maximum = 0.0;
+  bool increasing = false;  // its order proves the level order
+  int scale_by = -1;        // outputs: offset in the row of inputs, or -1
+};
+
+enum class Transform { identity, log, relative_humidity };
+
+struct Feature {
+  Transform transform = Transform::identity;
+  std::vector<int> inputs;  // offsets in the row of inputs
+  int size = 1;
+  int offset = 0;  // in the row of features
+};
+
+class Model {
+ public:
+  /// Verifies checksums, version and consistency, and replays the self-test. Throws Error.
+  Model(Bytes file, const emagram_options& options);
+
+  /// Columns of a block are computed together; larger calls loop over blocks.
+  static constexpr int block = 64;
+
+  struct Workspace {
+    Plan::Workspace plan;
+    std::vector<double> inputs;  // (block, n_input_value)
+  };
+  void prepare(Workspace& workspace) const;
+
+  /// inputs (n_column, n_input_value), outputs (n_column, n_output_value), in the model's units and float64;
+  /// n_column ≤ block. Without the constraints.
+  void predict(const double* inputs, int n_column, double* outputs, Workspace& workspace) const;
+
+  const emagram_options& options() const { return options_; }
+  const std::vector<Field>& fields() const { return fields_; }
+  int n_input() const { return n_input_; }
+  int n_output() const { return static_cast<int>(fields_.size()) - n_input_; }
+  int n_input_value() const { return n_input_value_; }
+  int n_output_value() const { return n_output_value_; }
+  int n_level() const { return n_level_; }
+  double time_step() const { return time_step_; }
+  const std::string& name() const { return name_; }
+  const std::string& sha256() const { return sha256_; }
+  const std::string& manifest() const { return manifest_; }
+  const std::vector<ColumnEnergy>& constraints() const { return constraints_; }
+  const std::vector<double>& training_minimum() const { return training_minimum_; }
+  const std::vector<double>& training_maximum() const { return training_maximum_; }
+
+ private:
+  void read_manifest(const Json& manifest);
+  void read_fields(const Json& entries, int direction);
+  void read_features(const Json& entries);
+  void read_constraints(const Json& entries, const Json& constants);
+  void read_tensors(const Tensors& tensors);
+  void self_test(const Json& expectation, const Tensors& tensors) const;
+  int find(const std::string& name, int direction) const;
+  const Field& expect(const std::string& name, int direction, int dimension) const;
+  void transform(const Feature& feature, const double* inputs, float* features) const;
+
+  emagram_options options_;
+  std::string name_, sha256_, manifest_;
+  int n_level_ = 0, n_input_ = 0, n_input_value_ = 0, n_output_value_ = 0, n_feature_value_ = 0;
+  double time_step_ = 0.0;
+  double epsilon_ = 0.0;  // ratio of the gas constants of dry air and water vapour
+  std::vector<Field> fields_;  // inputs, then outputs
+  std::vector<Feature> features_;
+  std::vector<double> feature_mean_, feature_scale_, output_mean_, output_scale_;
+  std::vector<double> training_minimum_, training_maximum_;
+  std::vector<ColumnEnergy> constraints_;
+  std::unique_ptr<const Plan> plan_;
+};
+
+}  // namespace emagram
