@@ -9,3 +9,7 @@ class BridgeError(ValueError):
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+    def __reduce__(self) -> tuple[type[BridgeError], tuple[int, str]]:
+        """Travel between ranks with the code."""
+        return type(self), (self.code, str(self))

@@ -81,13 +81,14 @@ def open(
     content = _read(Path(path)) if comm is None or comm.rank == 0 else b""
     if comm is not None:
         content = comm.bcast(content, root=0)
-    if isinstance(content, BridgeError):
-        raise content
-    try:
-        handle = _bridge.Model(content, POLICIES[policy], allow_other_dt, defer_constraints)
-    except BridgeError as error:
-        raise BridgeError(error.code, f"'{path}': {error}") from None
-    return Model(handle)
+    opened = content
+    if isinstance(content, bytes):
+        opened = _open(content, path, (POLICIES[policy], allow_other_dt, defer_constraints))
+    errors = [opened] if comm is None else comm.allgather(opened if isinstance(opened, BridgeError) else None)
+    for error in errors:  # the first rank's, on all ranks
+        if isinstance(error, BridgeError):
+            raise error
+    return Model(opened)
 
 
 def _read(path: Path) -> bytes | BridgeError:
@@ -96,6 +97,13 @@ def _read(path: Path) -> bytes | BridgeError:
         return path.read_bytes()
     except OSError as error:
         return BridgeError(FILE_ERROR, f"model file '{path}' cannot be read: {error.strerror}")
+
+
+def _open(content: bytes, path: str | Path, options: tuple[int, bool, bool]) -> _bridge.Model | BridgeError:
+    try:
+        return _bridge.Model(content, *options)
+    except BridgeError as error:
+        return BridgeError(error.code, f"'{path}': {error}")
 
 
 class Model:

@@ -34,19 +34,19 @@ extern "C" {
 /* What a function returns. */
 enum {
   EMAGRAM_OK = 0,
-  EMAGRAM_ERROR_ARGUMENT = 1,       /* null, unknown name, value outside its set, handle not alive */
-  EMAGRAM_ERROR_FILE = 2,           /* the file cannot be read */
-  EMAGRAM_ERROR_FORMAT = 3,         /* not a model file, truncated, or its contents contradict each other */
-  EMAGRAM_ERROR_VERSION = 4,        /* a newer format than this library reads */
-  EMAGRAM_ERROR_CHECKSUM = 5,       /* a member differs from its SHA-256 */
-  EMAGRAM_ERROR_SELFTEST = 6,       /* the stored inputs do not give the stored outputs here */
-  EMAGRAM_ERROR_FIELD = 7,          /* shape, stride, dtype, role, device or unit of a field */
-  EMAGRAM_ERROR_MISSING_FIELD = 8,  /* a field of the model was not bound before the step */
-  EMAGRAM_ERROR_TIME_STEP = 9,      /* dt differs from the model's */
-  EMAGRAM_ERROR_REJECTED = 10,      /* policy `error` met an invalid column; no output was written */
-  EMAGRAM_ERROR_UNSUPPORTED = 11,   /* declared here, not available in this version */
-  EMAGRAM_ERROR_MEMORY = 12,        /* an allocation failed */
-  EMAGRAM_ERROR_INTERNAL = 13       /* a fault of this library */
+  EMAGRAM_ERROR_ARGUMENT = 1,      /* null, unknown name, value outside its set, handle not alive */
+  EMAGRAM_ERROR_FILE = 2,          /* the file cannot be read */
+  EMAGRAM_ERROR_FORMAT = 3,        /* not a model file, truncated, or its contents contradict each other */
+  EMAGRAM_ERROR_VERSION = 4,       /* a newer format than this library reads */
+  EMAGRAM_ERROR_CHECKSUM = 5,      /* a member differs from its SHA-256 */
+  EMAGRAM_ERROR_SELFTEST = 6,      /* the stored inputs do not give the stored outputs here */
+  EMAGRAM_ERROR_FIELD = 7,         /* shape, stride, dtype, role, device or unit of a field */
+  EMAGRAM_ERROR_MISSING_FIELD = 8, /* a field of the model was not bound before the step */
+  EMAGRAM_ERROR_TIME_STEP = 9,     /* dt differs from the model's */
+  EMAGRAM_ERROR_REJECTED = 10,     /* policy `error` met an invalid column; no output was written */
+  EMAGRAM_ERROR_UNSUPPORTED = 11,  /* declared here, not available in this version */
+  EMAGRAM_ERROR_MEMORY = 12,       /* an allocation failed */
+  EMAGRAM_ERROR_INTERNAL = 13      /* a fault of this library */
 };
 
 /* What befell a column in the last step. Values from EMAGRAM_COLUMN_REJECTED on mean: no output written. */
@@ -74,10 +74,10 @@ enum { EMAGRAM_LOG_ERROR = 0, EMAGRAM_LOG_WARNING = 1, EMAGRAM_LOG_INFO = 2, EMA
 
 /* What an axis of a host array counts. */
 enum {
-  EMAGRAM_AXIS_COLUMN_1 = 1,  /* columns; the fastest index of the column numbering */
-  EMAGRAM_AXIS_COLUMN_2 = 2,  /* columns of an (i, j) array; the slower index */
-  EMAGRAM_AXIS_LEVEL = 3,     /* layers or interfaces, downwards from the model top */
-  EMAGRAM_AXIS_NEIGHBOUR = 4  /* the nine columns of a 3x3 stencil */
+  EMAGRAM_AXIS_COLUMN_1 = 1, /* columns; the fastest index of the column numbering */
+  EMAGRAM_AXIS_COLUMN_2 = 2, /* columns of an (i, j) array; the slower index */
+  EMAGRAM_AXIS_LEVEL = 3,    /* layers or interfaces, downwards from the model top */
+  EMAGRAM_AXIS_NEIGHBOUR = 4 /* the nine columns of a 3x3 stencil */
 };
 
 /* What dimension a field of the model has beside the columns. */
@@ -91,52 +91,52 @@ typedef struct emagram_model emagram_model;
 typedef struct emagram_columns emagram_columns;
 
 typedef struct emagram_axis {
-  int32_t role;    /* EMAGRAM_AXIS_* */
+  int32_t role; /* EMAGRAM_AXIS_* */
   int32_t reserved;
-  int64_t extent;  /* number of elements used */
-  int64_t stride;  /* bytes from one element to the next; negative where the host's order is reversed */
+  int64_t extent; /* number of elements used */
+  int64_t stride; /* bytes from one element to the next; negative where the host's order is reversed */
 } emagram_axis;
 
 /* How one of the host's arrays lies in memory. `data` is the first element used: column 0 at the model top.
  * With a negative stride that is not the lowest address. */
 typedef struct emagram_field {
   size_t struct_size; /* sizeof(emagram_field) */
-  void *data;
+  void* data;
   int32_t dtype;  /* EMAGRAM_REAL32 or EMAGRAM_REAL64 */
   int32_t device; /* EMAGRAM_CPU */
   int32_t n_axis;
   uint32_t flags;   /* 0 or EMAGRAM_PERSISTENT */
-  const char *unit; /* of the host's numbers, e.g. "g kg-1"; NULL: the model's own */
+  const char* unit; /* of the host's numbers, e.g. "g kg-1"; NULL: the model's own */
   emagram_axis axis[EMAGRAM_MAX_AXES];
 } emagram_field;
 
 /* How a model is opened; NULL stands for the values of emagram_options_init. */
 typedef struct emagram_options {
-  size_t struct_size;         /* sizeof(emagram_options) */
-  int32_t policy;             /* EMAGRAM_POLICY_*; default error */
-  int32_t allow_other_dt;     /* nonzero: step accepts a dt other than the model's */
-  int32_t defer_constraints;  /* nonzero: step leaves the constraints to emagram_constrain */
-  int32_t allow_code;         /* nonzero: the torch plug-in may execute code from the file */
+  size_t struct_size;        /* sizeof(emagram_options) */
+  int32_t policy;            /* EMAGRAM_POLICY_*; default error */
+  int32_t allow_other_dt;    /* nonzero: step accepts a dt other than the model's */
+  int32_t defer_constraints; /* nonzero: step leaves the constraints to emagram_constrain */
+  int32_t allow_code;        /* nonzero: the torch plug-in may execute code from the file */
 } emagram_options;
 
 typedef struct emagram_description {
-  size_t struct_size;   /* sizeof(emagram_description) */
-  int32_t n_field;      /* inputs first, then outputs, each in the order of the manifest */
+  size_t struct_size; /* sizeof(emagram_description) */
+  int32_t n_field;    /* inputs first, then outputs, each in the order of the manifest */
   int32_t n_input;
   int32_t n_output;
   int32_t n_level;      /* layers */
   int32_t n_neighbour;  /* 1, or 9 for a 3x3 stencil */
   int32_t n_budget;     /* column budgets that the constraints close */
   double time_step;     /* [s]; 0: any, the rates do not depend on it */
-  const char *name;     /* the strings live as long as the model */
-  const char *sha256;   /* of the manifest, 64 hexadecimal digits */
-  const char *manifest; /* the JSON text */
+  const char* name;     /* the strings live as long as the model */
+  const char* sha256;   /* of the manifest, 64 hexadecimal digits */
+  const char* manifest; /* the JSON text */
 } emagram_description;
 
 typedef struct emagram_field_description {
   size_t struct_size; /* sizeof(emagram_field_description) */
-  const char *name;
-  const char *unit;
+  const char* name;
+  const char* unit;
   int32_t direction; /* EMAGRAM_INPUT, EMAGRAM_OUTPUT or EMAGRAM_INOUT (memory) */
   int32_t dimension; /* EMAGRAM_PER_* */
   int32_t size;      /* values a column: 1, layers or interfaces */
@@ -153,69 +153,69 @@ typedef struct emagram_timing {
   double gather_s, network_s, constraints_s, scatter_s; /* summed over the calls of these columns */
 } emagram_timing;
 
-typedef void (*emagram_log_callback)(int level, const char *message, void *user);
-typedef void (*emagram_parallel_body)(int64_t index, void *body_data);
-typedef void (*emagram_parallel_for)(int64_t n, emagram_parallel_body body, void *body_data, void *user);
+typedef void (*emagram_log_callback)(int level, const char* message, void* user);
+typedef void (*emagram_parallel_body)(int64_t index, void* body_data);
+typedef void (*emagram_parallel_for)(int64_t n, emagram_parallel_body body, void* body_data, void* user);
 
 EMAGRAM_API int emagram_abi_version(void);
 
 /* Text of the last error of the calling thread, "" if none. Valid until its next call. */
-EMAGRAM_API const char *emagram_last_error(void);
+EMAGRAM_API const char* emagram_last_error(void);
 
-EMAGRAM_API int emagram_options_init(emagram_options *options);
+EMAGRAM_API int emagram_options_init(emagram_options* options);
 
 /* Open a model file, verify its checksums and replay its self-test. `open_memory` copies what it keeps. */
-EMAGRAM_API int emagram_open(const char *path, const emagram_options *options, emagram_model **model);
-EMAGRAM_API int emagram_open_memory(const void *bytes, size_t size, const emagram_options *options,
-                                    emagram_model **model);
+EMAGRAM_API int emagram_open(const char* path, const emagram_options* options, emagram_model** model);
+EMAGRAM_API int emagram_open_memory(const void* bytes, size_t size, const emagram_options* options,
+                                    emagram_model** model);
 
 /* Give the model back and set the handle to null. Columns made from it stay usable. */
-EMAGRAM_API int emagram_close(emagram_model **model);
+EMAGRAM_API int emagram_close(emagram_model** model);
 
 /* Fill a description; the caller sets struct_size. `index` counts from 0 to n_field - 1. */
-EMAGRAM_API int emagram_describe(const emagram_model *model, emagram_description *description);
-EMAGRAM_API int emagram_describe_field(const emagram_model *model, int32_t index,
-                                       emagram_field_description *description);
+EMAGRAM_API int emagram_describe(const emagram_model* model, emagram_description* description);
+EMAGRAM_API int emagram_describe_field(const emagram_model* model, int32_t index,
+                                       emagram_field_description* description);
 
 /* A view of `extent_1` by `extent_2` columns (extent_2 = 1 for a plain list). `identity`: the global number of
  * each column, copied, column_1 fastest; NULL counts from 0. Used in messages and for random numbers. */
-EMAGRAM_API int emagram_columns_new(const emagram_model *model, int64_t extent_1, int64_t extent_2,
-                                    const int64_t *identity, emagram_columns **columns);
-EMAGRAM_API int emagram_columns_free(emagram_columns **columns);
+EMAGRAM_API int emagram_columns_new(const emagram_model* model, int64_t extent_1, int64_t extent_2,
+                                    const int64_t* identity, emagram_columns** columns);
+EMAGRAM_API int emagram_columns_free(emagram_columns** columns);
 
-/* Name one of the host's arrays. Nothing is copied. A binding holds until the next step (or finish) returns,
- * a persistent one until it is bound anew. The bound array must not move or end before. */
-EMAGRAM_API int emagram_bind(emagram_columns *columns, const char *name, const emagram_field *field);
+/* Name one of the host's arrays. Nothing is copied. A binding holds until the next step (or finish, or constrain
+ * where the constraints are deferred) returns, a persistent one until it is bound anew. The bound array must not move or end before. */
+EMAGRAM_API int emagram_bind(emagram_columns* columns, const char* name, const emagram_field* field);
 
 /* Run the model on the first `number` columns: gather, network, constraints, scatter.
  * dt: the host's step [s]; step: its step counter; member: its ensemble member.
  * `begin` computes and `finish` writes the host's outputs; `step` is both. */
-EMAGRAM_API int emagram_step(const emagram_model *model, emagram_columns *columns, int64_t number, double dt,
+EMAGRAM_API int emagram_step(const emagram_model* model, emagram_columns* columns, int64_t number, double dt,
                              int64_t step, int64_t member);
-EMAGRAM_API int emagram_begin(const emagram_model *model, emagram_columns *columns, int64_t number, double dt,
+EMAGRAM_API int emagram_begin(const emagram_model* model, emagram_columns* columns, int64_t number, double dt,
                               int64_t step, int64_t member);
-EMAGRAM_API int emagram_finish(emagram_columns *columns);
+EMAGRAM_API int emagram_finish(emagram_columns* columns);
 
 /* The EMAGRAM_COLUMN_* reason of each of the first `number` columns of the last step. */
-EMAGRAM_API int emagram_status(const emagram_columns *columns, int64_t number, int32_t *reason);
+EMAGRAM_API int emagram_status(const emagram_columns* columns, int64_t number, int32_t* reason);
 
 /* Apply the model's constraint sequence to the bound inputs and to the outputs as they now stand in the host's
  * arrays, after a coupler has merged them. Rejected columns of the last step are closed too. */
-EMAGRAM_API int emagram_constrain(const emagram_model *model, emagram_columns *columns, int64_t number, double dt);
+EMAGRAM_API int emagram_constrain(const emagram_model* model, emagram_columns* columns, int64_t number, double dt);
 
 /* Residual of column budget `index` in the last step or constrain, before and after the constraints:
  * the float64 sum of the rates against the fluxes as returned. Either array may be NULL.
  * Unit: that of the budget in the manifest. NaN in rejected columns. */
-EMAGRAM_API int emagram_budget(const emagram_columns *columns, int32_t index, int64_t number, double *before,
-                               double *after);
+EMAGRAM_API int emagram_budget(const emagram_columns* columns, int32_t index, int64_t number, double* before,
+                               double* after);
 
-EMAGRAM_API int emagram_timers(const emagram_columns *columns, emagram_timing *timing);
+EMAGRAM_API int emagram_timers(const emagram_columns* columns, emagram_timing* timing);
 
 /* Messages up to `level` go to `callback`; NULL silences. Of the process. */
-EMAGRAM_API int emagram_set_log(emagram_log_callback callback, int level, void *user);
+EMAGRAM_API int emagram_set_log(emagram_log_callback callback, int level, void* user);
 
 /* Threads are the host's: a loop over independent blocks of columns. Of the process. */
-EMAGRAM_API int emagram_set_parallel_for(emagram_parallel_for parallel_for, void *user);
+EMAGRAM_API int emagram_set_parallel_for(emagram_parallel_for parallel_for, void* user);
 
 #ifdef __cplusplus
 }

@@ -58,8 +58,7 @@ class Model {
       emagram_field_description f{};
       f.struct_size = sizeof f;
       check(emagram_describe_field(handle_, i, &f));
-      fields.append(
-          py::make_tuple(f.name, f.unit, f.direction, f.dimension, f.size, f.valid_minimum, f.valid_maximum));
+      fields.append(py::make_tuple(f.name, f.unit, f.direction, f.dimension, f.size, f.valid_minimum, f.valid_maximum));
     }
     out["fields"] = fields;
     return out;
@@ -95,8 +94,8 @@ class Columns {
     field.unit = unit ? unit->c_str() : nullptr;
     field.n_axis = static_cast<std::int32_t>(array.ndim());
     if (static_cast<std::size_t>(array.ndim()) != roles.size() || array.ndim() > EMAGRAM_MAX_AXES)
-      throw py::value_error("field '" + name + "': expected one role for each of the " +
-                            std::to_string(array.ndim()) + " axes, got " + std::to_string(roles.size()));
+      throw py::value_error("field '" + name + "': expected one role for each of the " + std::to_string(array.ndim()) +
+                            " axes, got " + std::to_string(roles.size()));
     if (writes && !array.writeable()) throw py::value_error("field '" + name + "': the output array is read-only");
     field.data = const_cast<void*>(array.data());
     for (py::ssize_t a = 0; a < array.ndim(); ++a)

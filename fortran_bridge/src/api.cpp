@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <new>
@@ -108,8 +109,7 @@ template <class Struct>
 void deliver(const Struct& filled, Struct* out, const char* what) {
   require(out, what);
   const std::size_t size = out->struct_size;
-  if (size < sizeof(std::size_t) || size > (1u << 16))
-    fail(EMAGRAM_ERROR_ARGUMENT, what, ": struct_size is not set");
+  if (size < sizeof(std::size_t) || size > (1u << 16)) fail(EMAGRAM_ERROR_ARGUMENT, what, ": struct_size is not set");
   std::memcpy(out, &filled, std::min(size, sizeof filled));
   out->struct_size = size;
 }
@@ -127,13 +127,14 @@ emagram_options chosen(const emagram_options* given) {
 }
 
 std::vector<std::byte> read_file(const char* path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const auto size = file ? static_cast<std::streamoff>(file.tellg()) : std::streamoff{-1};
-  if (size < 0) fail(EMAGRAM_ERROR_FILE, "model file '", path, "' cannot be read: ", std::strerror(errno));
-  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
-  file.seekg(0);
-  if (!file.read(reinterpret_cast<char*>(bytes.data()), size))
-    fail(EMAGRAM_ERROR_FILE, "model file '", path, "' cannot be read");
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);  // an error for folders and devices too
+  std::ifstream file(path, std::ios::binary);
+  if (!error && !file) error = std::make_error_code(std::errc::permission_denied);
+  if (error) fail(EMAGRAM_ERROR_FILE, "model file '", path, "' cannot be read: ", error.message());
+  std::vector<std::byte> bytes(size);
+  if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size)))
+    fail(EMAGRAM_ERROR_FILE, "model file '", path, "' cannot be read to its end");
   return bytes;
 }
 
@@ -155,8 +156,12 @@ std::shared_ptr<Columns> columns_of(const emagram_model* model, emagram_columns*
 }  // namespace
 
 void log(int level, const std::string& message) noexcept {
-  const std::lock_guard lock(log_mutex);
-  if (log_sink.callback != nullptr && level <= log_sink.level) log_sink.callback(level, message.c_str(), log_sink.user);
+  LogSink sink;
+  {
+    const std::lock_guard lock(log_mutex);
+    sink = log_sink;
+  }
+  if (sink.callback != nullptr && level <= sink.level) sink.callback(level, message.c_str(), sink.user);
 }
 
 }  // namespace emagram

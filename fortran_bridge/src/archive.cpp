@@ -76,8 +76,8 @@ Archive::Archive(Bytes file) {
     const std::string name(characters(slice(file, at + central_size, name_size)));
     if (method != 0 || stored != size) broken(text("member '", name, "' is compressed; members must be stored"));
     if (read<std::uint32_t>(file, local) != local_signature) broken("the zip directory is damaged");
-    const std::size_t data = local + local_size + read<std::uint16_t>(file, local + 26) +
-                             read<std::uint16_t>(file, local + 28);
+    const std::size_t data =
+        local + local_size + read<std::uint16_t>(file, local + 26) + read<std::uint16_t>(file, local + 28);
     if (!members_.emplace(name, slice(file, data, size)).second) broken(text("member '", name, "' appears twice"));
     at += central_size + name_size + extra_size + comment_size;
   }

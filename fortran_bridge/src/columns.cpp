@@ -38,11 +38,16 @@ void store(char* at, std::int64_t stride, int n, const Conversion& unit, const d
 
 const char* role_name(std::int32_t role) {
   switch (role) {
-    case EMAGRAM_AXIS_COLUMN_1: return "column_1";
-    case EMAGRAM_AXIS_COLUMN_2: return "column_2";
-    case EMAGRAM_AXIS_LEVEL: return "level";
-    case EMAGRAM_AXIS_NEIGHBOUR: return "neighbour";
-    default: return "unknown";
+    case EMAGRAM_AXIS_COLUMN_1:
+      return "column_1";
+    case EMAGRAM_AXIS_COLUMN_2:
+      return "column_2";
+    case EMAGRAM_AXIS_LEVEL:
+      return "level";
+    case EMAGRAM_AXIS_NEIGHBOUR:
+      return "neighbour";
+    default:
+      return "unknown";
   }
 }
 
@@ -68,8 +73,7 @@ void check_memory(const std::string& name, const emagram_field& field, bool no_c
     fail(EMAGRAM_ERROR_UNSUPPORTED, "field '", name, "': arrays on device ", field.device, " are not supported yet");
   if (field.dtype != EMAGRAM_REAL32 && field.dtype != EMAGRAM_REAL64)
     fail(EMAGRAM_ERROR_FIELD, "field '", name, "': expected dtype real32 or real64, got code ", field.dtype);
-  if (field.data == nullptr && !no_columns)
-    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': the data pointer is null");
+  if (field.data == nullptr && !no_columns) fail(EMAGRAM_ERROR_FIELD, "field '", name, "': the data pointer is null");
   if (reinterpret_cast<std::uintptr_t>(field.data) % static_cast<std::uintptr_t>(item_size(field)) != 0)
     fail(EMAGRAM_ERROR_FIELD, "field '", name, "': the data are not aligned to ", item_size(field), " bytes");
 }
@@ -137,14 +141,18 @@ void Columns::bind(const std::string& name, const emagram_field& field) {
   bindings_[static_cast<std::size_t>(found - fields.begin())] = binding;
 }
 
+/// The global number of a column.
+std::int64_t Columns::number_of(std::int64_t column) const {
+  return identity_.empty() ? column : identity_[static_cast<std::size_t>(column)];
+}
+
 char* Columns::address(const Binding& binding, std::int64_t column) const {
   return binding.data + column % extent_1_ * binding.stride_1 + column / extent_1_ * binding.stride_2;
 }
 
 void Columns::gather(const Field& field, const Binding& binding, std::int64_t column, double* row) const {
   const char* at = address(binding, column);
-  (binding.real32 ? load<float> : load<double>)(at, binding.stride_level, field.size, binding.unit,
-                                                row + field.offset);
+  (binding.real32 ? load<float> : load<double>)(at, binding.stride_level, field.size, binding.unit, row + field.offset);
 }
 
 void Columns::scatter(const Field& field, const Binding& binding, std::int64_t column, const double* row) const {
@@ -243,16 +251,15 @@ void Columns::compute_block(std::int64_t first, int n_column) {
       reason = EMAGRAM_COLUMN_NON_FINITE_OUTPUT;
     if (reason < EMAGRAM_COLUMN_REJECTED) continue;
     if (n_rejected_++ == 0) {
-      const auto column = first + c;
-      const auto identity = identity_.empty() ? column : identity_[static_cast<std::size_t>(column)];
-      first_fault_ = text("column ", identity, ": ", describe_fault(inputs + c * n_in));
+      first_fault_ = text("column ", number_of(first + c), ": ", describe_fault(inputs + c * n_in));
     }
   }
   clock.add_to(timing_.network_s);
 }
 
-/// Residuals before, constraints, residuals of what the host will find. Rejected columns get NaN.
-void Columns::close_block(const double* inputs, double* outputs, std::int64_t first, int n_column, bool constrain) {
+/// Residuals before, constraints, residuals of what the host will find. Columns that `reason` rejects get NaN.
+void Columns::close_block(const double* inputs, double* outputs, std::int64_t first, int n_column, bool constrain,
+                          const std::int32_t* reason) {
   Clock clock;
   const auto& laws = model_->constraints();
   const int n_in = model_->n_input_value(), n_out = model_->n_output_value();
@@ -261,7 +268,7 @@ void Columns::close_block(const double* inputs, double* outputs, std::int64_t fi
     const double* in = inputs + c * n_in;
     double* out = outputs + c * n_out;
     const auto residual = [&](std::vector<double>& of, const double* row) {
-      const bool rejected = reason_[static_cast<std::size_t>(first + c)] >= EMAGRAM_COLUMN_REJECTED;
+      const bool rejected = reason != nullptr && reason[first + c] >= EMAGRAM_COLUMN_REJECTED;
       for (std::size_t i = 0; i < laws.size(); ++i)
         of[i * static_cast<std::size_t>(number_) + static_cast<std::size_t>(first + c)] =
             rejected ? std::numeric_limits<double>::quiet_NaN() : laws[i].residual(in, row);
@@ -279,8 +286,19 @@ void Columns::close_block(const double* inputs, double* outputs, std::int64_t fi
   clock.add_to(timing_.constraints_s);
 }
 
+/// A binding ends with the call that uses it, also when the call fails: the host may leave the scope of its arrays.
 void Columns::begin(std::int64_t number, double dt, std::int64_t step) {
   if (stage_ == Stage::begun) fail(EMAGRAM_ERROR_ARGUMENT, "step: the last begin has not been finished");
+  try {
+    compute(number, dt, step);
+  } catch (...) {
+    end_bindings();
+    throw;
+  }
+  stage_ = Stage::begun;
+}
+
+void Columns::compute(std::int64_t number, double dt, std::int64_t step) {
   check_call(number, dt);
   number_ = number;
   n_rejected_ = 0;
@@ -291,25 +309,24 @@ void Columns::begin(std::int64_t number, double dt, std::int64_t step) {
   for (std::int64_t first = 0; first < number; first += Model::block) {
     const int n_column = static_cast<int>(std::min<std::int64_t>(Model::block, number - first));
     compute_block(first, n_column);
-    if (n_rejected_ > 0 && model_->options().policy == EMAGRAM_POLICY_ERROR)
-      fail(EMAGRAM_ERROR_REJECTED, "step ", step, ": ", first_fault_);
     close_block(workspace_.inputs.data(), outputs_.data() + first * model_->n_output_value(), first, n_column,
-                !model_->options().defer_constraints);
+                !model_->options().defer_constraints, reason_.data());
   }
-  if (n_rejected_ > 0)
-    log(EMAGRAM_LOG_WARNING,
-        text("step ", step, ": ", n_rejected_, " of ", number, " columns rejected; the first: ", first_fault_));
-  stage_ = Stage::begun;
   timing_.n_call += 1;
   timing_.n_column += number;
   timing_.n_rejected += n_rejected_;
+  if (n_rejected_ == 0) return;
+  const std::string report =
+      text("step ", step, ": ", n_rejected_, " of ", number, " columns rejected, the first is ", first_fault_);
+  if (model_->options().policy == EMAGRAM_POLICY_ERROR) fail(EMAGRAM_ERROR_REJECTED, report);
+  log(EMAGRAM_LOG_WARNING, report);
 }
 
-void Columns::write_outputs() {
+void Columns::write_outputs(const std::int32_t* reason) {
   Clock clock;
   for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f)
     for (std::int64_t c = 0; c < number_; ++c)
-      if (reason_[static_cast<std::size_t>(c)] < EMAGRAM_COLUMN_REJECTED)
+      if (reason == nullptr || reason[c] < EMAGRAM_COLUMN_REJECTED)
         scatter(model_->fields()[f], bindings_[f], c, outputs_.data() + c * model_->n_output_value());
   clock.add_to(timing_.scatter_s);
 }
@@ -321,18 +338,27 @@ void Columns::end_bindings() {
 
 void Columns::finish() {
   if (stage_ != Stage::begun) fail(EMAGRAM_ERROR_ARGUMENT, "finish: nothing was begun");
-  write_outputs();
+  write_outputs(reason_.data());
   stage_ = Stage::idle;
   if (!model_->options().defer_constraints) end_bindings();
 }
 
 void Columns::constrain(std::int64_t number, double dt) {
   if (stage_ == Stage::begun) fail(EMAGRAM_ERROR_ARGUMENT, "constrain: the last begin has not been finished");
+  try {
+    close(number, dt);
+  } catch (...) {
+    end_bindings();
+    throw;
+  }
+  end_bindings();
+}
+
+void Columns::close(std::int64_t number, double dt) {
   check_call(number, dt);
   const auto& fields = model_->fields();
   const int n_in = model_->n_input_value(), n_out = model_->n_output_value();
   number_ = number;
-  reason_.assign(static_cast<std::size_t>(number), EMAGRAM_COLUMN_OK);
   outputs_.resize(static_cast<std::size_t>(number * n_out));
   before_.resize(model_->constraints().size() * static_cast<std::size_t>(number));
   after_.resize(before_.size());
@@ -345,12 +371,11 @@ void Columns::constrain(std::int64_t number, double dt) {
         gather(fields[f], bindings_[f], first + c, fields[f].direction == EMAGRAM_INPUT ? in : out);
       if (!std::all_of(in, in + n_in, [](double x) { return std::isfinite(x); }) ||
           !std::all_of(out, out + n_out, [](double x) { return std::isfinite(x); }))
-        fail(EMAGRAM_ERROR_REJECTED, "constrain: column ", first + c, " holds a value that is not finite");
+        fail(EMAGRAM_ERROR_REJECTED, "constrain: column ", number_of(first + c), " holds a value that is not finite");
     }
-    close_block(workspace_.inputs.data(), outputs_.data() + first * n_out, first, n_column, true);
+    close_block(workspace_.inputs.data(), outputs_.data() + first * n_out, first, n_column, true, nullptr);
   }
-  write_outputs();
-  end_bindings();
+  write_outputs(nullptr);
 }
 
 void Columns::status(std::int64_t number, std::int32_t* reason) const {

@@ -43,6 +43,7 @@ class Columns {
   };
   enum class Stage { idle, begun };
 
+  std::int64_t number_of(std::int64_t column) const;
   void check_call(std::int64_t number, double dt) const;
   char* address(const Binding& binding, std::int64_t column) const;
   void gather(const Field& field, const Binding& binding, std::int64_t column, double* row) const;
@@ -51,8 +52,11 @@ class Columns {
   std::int32_t check_inputs(double* row) const;
   std::string describe_fault(const double* row) const;
   void compute_block(std::int64_t first, int n_column);
-  void close_block(const double* inputs, double* outputs, std::int64_t first, int n_column, bool constrain);
-  void write_outputs();
+  void close_block(const double* inputs, double* outputs, std::int64_t first, int n_column, bool constrain,
+                   const std::int32_t* reason);
+  void compute(std::int64_t number, double dt, std::int64_t step);
+  void close(std::int64_t number, double dt);
+  void write_outputs(const std::int32_t* reason);
   void end_bindings();
 
   std::shared_ptr<const Model> model_;

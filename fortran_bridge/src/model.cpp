@@ -13,7 +13,8 @@ namespace emagram {
 namespace {
 
 constexpr int format_version = 1;
-constexpr int largest_size = 100000;  // levels; a hostile manifest must not make us allocate
+constexpr int largest_size = 100000;   // levels; a hostile manifest must not make us allocate
+constexpr int largest_row = 10000000;  // values a column
 
 std::string verified_manifest_hash(const Archive& archive) {
   const std::string hash = sha256(archive.member("manifest.json").data(), archive.member("manifest.json").size());
@@ -48,9 +49,9 @@ int dimension_of(const std::string& word, int size, int n_level) {
       {"column", EMAGRAM_PER_COLUMN}, {"layer", EMAGRAM_PER_LAYER}, {"interface", EMAGRAM_PER_INTERFACE}};
   const auto found = known.find(word);
   if (found == known.end()) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: unknown dimension '", word, "'");
-  const int expected = found->second == EMAGRAM_PER_COLUMN ? 1
+  const int expected = found->second == EMAGRAM_PER_COLUMN  ? 1
                        : found->second == EMAGRAM_PER_LAYER ? n_level
-                                                             : n_level + 1;
+                                                            : n_level + 1;
   if (size != expected)
     fail(EMAGRAM_ERROR_FORMAT, "manifest.json: dimension '", word, "': expected size ", expected, ", got ", size);
   return found->second;
@@ -129,6 +130,7 @@ void Model::read_fields(const Json& entries, int direction) {
       field.scale_by = expect(entry.at("scale_by"), EMAGRAM_INPUT, EMAGRAM_PER_COLUMN).offset;
     for (const auto& other : fields_)
       if (other.name == field.name) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: field '", field.name, "' stands twice");
+    if (n_value > largest_row - field.size) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: too many values a column");
     n_value += field.size;
     fields_.push_back(std::move(field));
   }
@@ -136,9 +138,8 @@ void Model::read_fields(const Json& entries, int direction) {
 }
 
 void Model::read_features(const Json& entries) {
-  static const std::map<std::string, Transform> known = {{"identity", Transform::identity},
-                                                         {"log", Transform::log},
-                                                         {"relative_humidity", Transform::relative_humidity}};
+  static const std::map<std::string, Transform> known = {
+      {"identity", Transform::identity}, {"log", Transform::log}, {"relative_humidity", Transform::relative_humidity}};
   for (const auto& entry : entries) {
     const std::string name = entry.at("transform");
     const auto transform = known.find(name);

@@ -83,7 +83,7 @@ class Model {
   std::string name_, sha256_, manifest_;
   int n_level_ = 0, n_input_ = 0, n_input_value_ = 0, n_output_value_ = 0, n_feature_value_ = 0;
   double time_step_ = 0.0;
-  double epsilon_ = 0.0;  // ratio of the gas constants of dry air and water vapour
+  double epsilon_ = 0.0;       // ratio of the gas constants of dry air and water vapour
   std::vector<Field> fields_;  // inputs, then outputs
   std::vector<Feature> features_;
   std::vector<double> feature_mean_, feature_scale_, output_mean_, output_scale_;

@@ -31,14 +31,20 @@ float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
 void activate(const Dense& op, float* y, std::int64_t n) {
   switch (op.activation) {
-    case Activation::identity: return;
-    case Activation::relu: return apply(y, n, [](float x) { return x < 0.0f ? 0.0f : x; });
-    case Activation::leaky_relu: return apply(y, n, [s = op.slope](float x) { return x < 0.0f ? s * x : x; });
+    case Activation::identity:
+      return;
+    case Activation::relu:
+      return apply(y, n, [](float x) { return x < 0.0f ? 0.0f : x; });
+    case Activation::leaky_relu:
+      return apply(y, n, [s = op.slope](float x) { return x < 0.0f ? s * x : x; });
     case Activation::gelu:
       return apply(y, n, [](float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678118654752f)); });
-    case Activation::silu: return apply(y, n, [](float x) { return x * sigmoid(x); });
-    case Activation::tanh: return apply(y, n, [](float x) { return std::tanh(x); });
-    case Activation::sigmoid: return apply(y, n, sigmoid);
+    case Activation::silu:
+      return apply(y, n, [](float x) { return x * sigmoid(x); });
+    case Activation::tanh:
+      return apply(y, n, [](float x) { return std::tanh(x); });
+    case Activation::sigmoid:
+      return apply(y, n, sigmoid);
   }
 }
 

@@ -13,13 +13,13 @@ enum class Activation { identity, relu, leaky_relu, gelu, silu, tanh, sigmoid };
 
 /// y = g(W x + b), float32.
 struct Dense {
-  int input = 0;   // index of a value of the plan
+  int input = 0;  // index of a value of the plan
   int output = 0;
   std::int64_t n_in = 0, n_out = 0;
   Activation activation = Activation::identity;
-  float slope = 0.0f;           // of leaky_relu
-  std::vector<float> weight;    // packed (n_panel, n_in, panel_width)
-  std::vector<float> bias;      // (n_panel * panel_width)
+  float slope = 0.0f;         // of leaky_relu
+  std::vector<float> weight;  // packed (n_panel, n_in, panel_width)
+  std::vector<float> bias;    // (n_panel * panel_width)
 };
 
 class Plan {

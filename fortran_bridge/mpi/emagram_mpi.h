@@ -1,0 +1,33 @@
+/* emagram_mpi.h: open a model on every rank of a communicator while only rank 0 reads the file.
+ *
+ * Both functions are collective. Rank 0 reads `path` (ignored elsewhere) and broadcasts the bytes; every rank
+ * opens them. They return the same code on every rank: EMAGRAM_OK, or that of the lowest rank that failed, whose
+ * text emagram_mpi_last_error() gives on every rank. After an error no rank holds a model.
+ */
+#ifndef EMAGRAM_MPI_H
+#define EMAGRAM_MPI_H
+
+#include <emagram.h>
+#include <mpi.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+int emagram_mpi_open(const char* path, const emagram_options* options, MPI_Comm comm, emagram_model** model);
+
+/* The same for a Fortran communicator: an integer, or the MPI_VAL of a type(MPI_Comm). */
+int emagram_mpi_open_f(const char* path, const emagram_options* options, MPI_Fint comm, emagram_model** model);
+
+/* Agree on one outcome: if any rank passes a code other than EMAGRAM_OK, every rank returns the code of the lowest
+ * such rank and finds its text in `message` (`size` bytes, the same on every rank). Collective. */
+int emagram_mpi_agree(MPI_Comm comm, int code, char* message, int size);
+int emagram_mpi_agree_f(MPI_Fint comm, int code, char* message, int size);
+
+/* Text of the last error of the calling thread, "" if none. Valid until its next call. */
+const char* emagram_mpi_last_error(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,62 @@
+"""A project that knows only the installed library, found by CMake and by pkg-config, in a path with a space."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+OUTSIDE = Path(__file__).resolve().parent / "outside"
+EXPECTED = "tiny: 8 levels\n"
+
+
+def run(command: list[str | Path], **options: object) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return str(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def outside(emagram_build, tmp_path_factory) -> Path:
+    """The build folder of the outside project."""
+    build = tmp_path_factory.mktemp("outside build")
+    cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "cmake"
+    run([cmake, "-S", OUTSIDE, "-B", build, f"-DCMAKE_PREFIX_PATH={emagram_build}"])
+    run([cmake, "--build", build])
+    return build
+
+
+@pytest.mark.parametrize("program", ["outside_fortran", "outside_mpi", "outside_static"])
+def test_find_package(outside, tiny_model, program):
+    assert run([outside / program, tiny_model]) == EXPECTED
+
+
+def test_the_static_program_needs_no_libemagram(outside):
+    assert "libemagram" not in run(["ldd", outside / "outside_static"])
+    assert "libemagram" in run(["ldd", outside / "outside_fortran"])
+
+
+def test_pkg_config(emagram_build, tiny_model, tmp_path):
+    (config,) = emagram_build.rglob("emagram-fortran.pc")
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(config.parent)}
+    flags = shlex.split(run(["pkg-config", "--cflags", "--libs", "emagram-fortran"], env=environment))
+    program = tmp_path / "program"
+    (library,) = emagram_build.rglob("libemagram.so")
+    run(["gfortran", OUTSIDE / "main.f90", *flags, f"-Wl,-rpath,{library.parent}", "-o", program], cwd=tmp_path)
+    assert run([program, tiny_model]) == EXPECTED
+
+
+def test_libemagram_links_no_mpi_no_python_no_torch_no_openmp(emagram_build):
+    (library,) = emagram_build.rglob("libemagram.so")
+    needed = run(["ldd", library])
+    for name in ("mpi", "python", "torch", "gomp"):
+        assert name not in needed.replace(str(emagram_build), "")
+
+
+def test_module_sources_are_installed(emagram_build):
+    names = {file.name for file in (emagram_build / "share/emagram/fortran").iterdir()}
+    expected = {"emagram.f90", "emagram_c.f90", "emagram_layout.f90", "emagram_layout.inc", "emagram_mpi.F90"}
+    assert expected <= names
