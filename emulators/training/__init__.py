@@ -1,0 +1,1 @@
+"""Training: objectives, samples and the loop."""

@@ -1,0 +1,69 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from emagram.hybrid.configuration import build, read_configuration
+from emagram.physics.errors import EmagramError
+
+
+@dataclass(frozen=True)
+class Part:
+    size: int
+    rate: float = 0.5
+    kind: Literal["a", "b"] = "a"
+
+
+@dataclass(frozen=True)
+class Whole:
+    part: Part
+    names: tuple[str, ...] = ()
+    folder: Path | None = None
+    quick: bool = False
+    others: dict[str, str] = field(default_factory=dict, init=False)
+
+
+def test_reads_tables_lists_paths_and_whole_numbers_as_floats(tmp_path: Path) -> None:
+    path = tmp_path / "a case.toml"
+    path.write_text('names = ["x", "y"]\nfolder = "some where"\n[part]\nsize = 3\nrate = 2\nkind = "b"\n')
+    assert read_configuration(path, Whole) == Whole(Part(3, 2.0, "b"), ("x", "y"), Path("some where"))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"part": {"size": 1}, "nmaes": []}, "unknown key 'nmaes'; did you mean 'names'?"),
+        ({"part": {"size": 1, "raet": 1.0}}, "unknown key 'raet'; did you mean 'rate'?"),
+        ({"part": {"size": 1}, "others": {}}, "unknown key 'others'"),
+        ({}, "expected key 'part', got none"),
+        ({"part": {}}, "expected key 'size', got none"),
+        ({"part": {"size": "3"}}, "expected int, got '3'"),
+        ({"part": {"size": True}}, "expected int, got True"),
+        ({"part": {"size": 1, "rate": "fast"}}, "expected float, got 'fast'"),
+        ({"part": {"size": 1, "kind": "c"}}, r"expected one of \['a', 'b'\], got 'c'"),
+        ({"part": 3}, "expected a table, got 3"),
+        ({"part": {"size": 1}, "names": "x"}, "expected a list, got 'x'"),
+        ({"part": {"size": 1}, "folder": 3}, "expected .*Path, got 3"),
+    ],
+)
+def test_wrong_tables_are_one_sentence(table: dict, message: str) -> None:
+    with pytest.raises(EmagramError, match=message):
+        build(Whole, table, "case.toml")
+
+
+@pytest.mark.parametrize("text", [None, "a = ", b"\xff"])
+def test_unreadable_files_are_named(tmp_path: Path, text: str | bytes | None) -> None:
+    path = tmp_path / "case.toml"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(EmagramError, match=r"case\.toml"):
+        read_configuration(path, Whole)
+
+
+def test_paths_expand_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_FOLDER", "/a b")
+    assert build(Whole, {"part": {"size": 1}, "folder": "$SOME_FOLDER/c"}, "case").folder == Path("/a b/c")
+    monkeypatch.delenv("SOME_FOLDER")
+    with pytest.raises(EmagramError, match="needs the environment variable SOME_FOLDER"):
+        build(Whole, {"part": {"size": 1}, "folder": "$SOME_FOLDER/c"}, "case")
