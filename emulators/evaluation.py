@@ -39,25 +39,64 @@ class ScoredColumns:
         return cls(Samples.from_dataset(columns, emulator.spec), weight)
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """Outputs for scored columns, and the residual of each budget before and after the constraints [W m-2]."""
+
+    columns: ScoredColumns
+    outputs: Fields
+    residual_before: Fields
+    residual_after: Fields
+
+    @classmethod
+    def together(cls, parts: Sequence["Prediction"]) -> "Prediction":
+        """The predictions of several emulators, each for columns of its own, one after the other."""
+        samples = Samples(
+            _concatenate([part.columns.samples.inputs for part in parts]),
+            _concatenate([part.columns.samples.targets for part in parts]),
+        )
+        return cls(
+            ScoredColumns(samples, torch.cat([part.columns.weight for part in parts])),
+            _concatenate([part.outputs for part in parts]),
+            _concatenate([part.residual_before for part in parts]),
+            _concatenate([part.residual_after for part in parts]),
+        )
+
+
 @torch.no_grad()
+def predict(emulator: ColumnEmulator, columns: ScoredColumns) -> Prediction:
+    """What an emulator makes of columns."""
+    emulator.eval()
+    inputs = columns.samples.inputs
+    raw = emulator.decode(emulator.network(emulator.encode(inputs)), inputs)
+    outputs = emulator.constrain(raw, inputs)
+    return Prediction(columns, outputs, emulator.residuals(raw, inputs), emulator.residuals(outputs, inputs))
+
+
 def evaluate(emulator: ColumnEmulator, columns: ScoredColumns) -> Scores:
-    """Scores of an emulator.
+    """Scores of an emulator on columns, see `score`."""
+    return score(predict(emulator, columns))
+
+
+def score(prediction: Prediction) -> Scores:
+    """Scores of a prediction.
 
     For both spectra: `<spectrum>_heating_rmse` [K day-1], weighted by mass below 100 hPa and by the weights of the
     columns; `<spectrum>_heating_r2` [1], 1 − SSE / SST about the mean of each level over these columns, same weights.
     For each scored flux: `<flux>_rmse` and `<flux>_bias` [W m-2], prediction minus truth. For each budget:
     `<budget>_residual_before` and `_after` [W m-2], the largest in magnitude before and after the constraints.
     """
-    emulator.eval()
-    inputs, targets = columns.samples.inputs, columns.samples.targets
-    raw = emulator.decode(emulator.network(emulator.encode(inputs)), inputs)
-    outputs = emulator.constrain(raw, inputs)
-    scores = _heating_scores(outputs, targets, inputs, columns.weight) | _flux_scores(outputs, targets, columns.weight)
-    before, after = emulator.residuals(raw, inputs), emulator.residuals(outputs, inputs)
-    for name in after:
-        scores[f"{name}_residual_before"] = float(before[name].abs().max())
-        scores[f"{name}_residual_after"] = float(after[name].abs().max())
+    samples, weight, outputs = prediction.columns.samples, prediction.columns.weight, prediction.outputs
+    scores = _heating_scores(outputs, samples.targets, samples.inputs, weight)
+    scores |= _flux_scores(outputs, samples.targets, weight)
+    for name, residual in prediction.residual_after.items():
+        scores[f"{name}_residual_before"] = float(prediction.residual_before[name].abs().max())
+        scores[f"{name}_residual_after"] = float(residual.abs().max())
     return scores
+
+
+def _concatenate(parts: Sequence[Fields]) -> Fields:
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _heating_scores(outputs: Fields, targets: Fields, inputs: Fields, weight: Tensor) -> Scores:

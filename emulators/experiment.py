@@ -1,16 +1,19 @@
-"""A study: feature sets × seeds trained, scored beside baselines on held-out sites and climates, the best exported.
+"""A study: folds × feature sets × seeds trained, scored beside baselines on held-out sites and climates, one exported.
 
-The run folder holds `configuration.json`, `versions.json`, `members/<features>-<seed>/` (`checkpoint.pt`, `log.csv`),
-`loss.png`, `scores.csv`, `summary.json` and `best.emg`. Running it again continues: finished members are read, an
-unfinished one goes on from its last checkpoint with the same result.
+Where all folds are run, every site is held out once, and scores are of all held-out sites together: with a fifth of
+the sites, scores of single folds differ far more than those of seeds. The run folder holds `configuration.json`,
+`versions.json`, `members/fold<n>-<features>-<seed>/` (`checkpoint.pt`, `log.csv`), `loss.png` (of the exported fold),
+`scores.csv`, `summary.json` and `best.emg`. Running it again continues: finished members are read, an unfinished one
+goes on from its last checkpoint with the same result.
 """
 
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -21,11 +24,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..physics.errors import EmagramError
 from .atomic import write_atomically
 from .baselines import level_mean, ridge_regression
-from .data.generated import generate_columns
-from .data.rfmip import read_rfmip
-from .data.split import Split, split_columns
 from .emulator import ColumnEmulator, EmulatorSpec
-from .evaluation import ScoredColumns, evaluate, summarise
+from .evaluation import Prediction, ScoredColumns, predict, score, summarise
+from .experiment_config import ExperimentConfig
 from .export import CREATED_BY, export
 from .features import FEATURE_SETS
 from .loss_plot import plot_losses
@@ -33,9 +34,8 @@ from .networks.dense import DenseConfig
 from .normalisation import fit_normalisation
 from .radiation import radiation_spec
 from .tables import to_csv
-from .training.objectives import RadiationObjectiveConfig
 from .training.samples import Samples
-from .training.trainer import CHECKPOINT_NAME, Log, Trainer, TrainingConfig
+from .training.trainer import CHECKPOINT_NAME, Log, Trainer
 
 RIDGE_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 TEST_SPLITS = {
@@ -44,86 +44,14 @@ TEST_SPLITS = {
 }
 """Sets of columns that are scored, and what they are called in print."""
 
-
-@dataclass(frozen=True)
-class RfmipConfig:
-    """The RFMIP columns with RTE+RRTMGP fluxes, in a folder."""
-
-    source: Literal["rfmip"]
-    folder: Path
-
-    def build(self) -> xr.Dataset:
-        """Read them; raises EmagramError if a file is missing or damaged."""
-        return read_rfmip(self.folder)
-
-
-@dataclass(frozen=True)
-class GeneratedConfig:
-    """Columns of the built-in generator, with a grey-radiation truth."""
-
-    source: Literal["generated"]
-    n_site: int = 100
-    n_level: int = 60
-    seed: int = 0
-
-    def build(self) -> xr.Dataset:
-        """Generate them."""
-        return generate_columns(self.n_site, self.n_level, self.seed)
-
-
-@dataclass(frozen=True)
-class SplitConfig:
-    """Which sites and climates are held out, as `data.split.split_columns` takes it."""
-
-    heldout_climates: tuple[str, ...]
-    fold: int = 0
-    n_fold: int = 5
-    seed: int = 0
-
-    def build(self, columns: xr.Dataset) -> Split:
-        """Split columns; raises EmagramError if a climate is unknown or a set is empty."""
-        return split_columns(columns, self.heldout_climates, fold=self.fold, n_fold=self.n_fold, seed=self.seed)
-
-
-@dataclass(frozen=True)
-class ExperimentConfig:
-    """A whole study.
-
-    Attributes:
-        name: of the exported model.
-        features: names in FEATURE_SETS.
-        seeds: of the initial weights and the minibatches.
-    Raises:
-        EmagramError: if a feature set is unknown, or a list is empty or repeats itself.
-    """
-
-    name: str
-    data: RfmipConfig | GeneratedConfig
-    split: SplitConfig
-    features: tuple[str, ...] = ("raw", "climate_invariant")
-    seeds: tuple[int, ...] = (0, 1, 2)
-    network: DenseConfig = field(default_factory=DenseConfig)
-    objective: RadiationObjectiveConfig = field(default_factory=RadiationObjectiveConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-
-    def __post_init__(self) -> None:
-        for name in ("features", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise EmagramError(f"experiment '{name}': expected distinct values, at least one, got {values}")
-        for name in self.features:
-            if name not in FEATURE_SETS:
-                raise EmagramError(f"experiment 'features': expected some of {', '.join(FEATURE_SETS)}, got '{name}'")
-
-    def build(self, folder: Path) -> "Experiment":
-        """Read the columns and prepare the run folder."""
-        return Experiment(self, folder)
+Row = dict[str, object]
 
 
 @dataclass(frozen=True)
 class Member:
     """A trained emulator and how its training went."""
 
+    fold: int
     features: str
     seed: int
     emulator: ColumnEmulator
@@ -148,7 +76,8 @@ class Experiment:
     def __init__(self, config: ExperimentConfig, folder: Path) -> None:
         self.config, self.folder = config, Path(folder)
         self.columns = config.data.build()
-        self.split = config.split.build(self.columns)
+        self.splits = config.split.build(self.columns)
+        self.exported_fold = config.split.folds[0]
         self._claim_folder()
 
     def run(self) -> dict[str, Any]:
@@ -159,19 +88,19 @@ class Experiment:
             OSError: if the folder cannot be written.
         """
         members = self._train_members()
-        best = min(members, key=lambda member: member.validation_loss)
-        rows = [
-            row for member in members for row in self._score("dense", member.features, member.seed, member.emulator)
-        ]
-        rows += self._score_baselines()
+        exported = [member for member in members if member.fold == self.exported_fold]
+        best = min(exported, key=lambda member: member.validation_loss)
+        rows = self._score_members(members) + self._score_baselines()
         write_atomically(self.folder / "scores.csv", to_csv(rows))
-        plot_losses({(member.features, member.seed): member.log for member in members}, self.folder / "loss.png")
+        plot_losses({(member.features, member.seed): member.log for member in exported}, self.folder / "loss.png")
         self._export(best, self.folder / "best.emg")
+        choice = {"fold": best.fold, "features": best.features, "seed": best.seed}
         summary = {
             "name": self.config.name,
             "truth": str(self.columns.attrs.get("truth", "")),
-            "columns": {name: int(np.size(index)) for name, index in vars(self.split).items()},
-            "best": {"features": best.features, "seed": best.seed, "validation_loss": best.validation_loss},
+            "folds": list(self.splits),
+            "columns": self._counts(),
+            "best": choice | {"validation_loss": best.validation_loss},
             "scores": summarise(rows, ("emulator", "features", "columns")),
         }
         _write_json(self.folder / "summary.json", summary)
@@ -181,81 +110,101 @@ class Experiment:
         """The radiation emulator that sees a feature set."""
         return radiation_spec(self.columns.sizes["level"], FEATURE_SETS[features])
 
-    def samples(self, spec: EmulatorSpec, columns: str) -> Samples:
-        """One set of columns of the split."""
-        return Samples.from_dataset(self.columns.isel(column=getattr(self.split, columns)), spec)
+    def samples(self, spec: EmulatorSpec, fold: int, columns: str) -> Samples:
+        """One set of columns of the split of a fold."""
+        return Samples.from_dataset(self._select(fold, columns), spec)
 
-    def export_member(self, features: str, seed: int, path: Path) -> None:
+    def export_member(self, fold: int, features: str, seed: int, path: Path) -> None:
         """Write one trained member as a model file.
 
         Raises:
             EmagramError: if there is no such member, it has not finished, or the file does not pass its self-test.
             OSError: if the file cannot be written.
         """
-        checkpoint = self._member_folder(features, seed) / CHECKPOINT_NAME
-        if (features, seed) not in self._plan() or not checkpoint.exists():
-            raise EmagramError(f"run folder '{self.folder}': expected a member '{features}-{seed}', got none")
-        trainer = self._trainer(features, seed)
+        checkpoint = self._member_folder(fold, features, seed) / CHECKPOINT_NAME
+        if (fold, features, seed) not in self._plan() or not checkpoint.exists():
+            raise EmagramError(f"run folder '{self.folder}': expected a member '{checkpoint.parent.name}', got none")
+        trainer = self._trainer(fold, features, seed)
         trainer.resume()
         if not trainer.finished:
-            raise EmagramError(f"member '{features}-{seed}' of '{self.folder}': expected a finished training")
+            raise EmagramError(f"member '{checkpoint.parent.name}' of '{self.folder}': expected a finished training")
         trainer.fit()
-        self._export(Member(features, seed, trainer.emulator, trainer.log), path)
+        self._export(Member(fold, features, seed, trainer.emulator, trainer.log), path)
 
-    def _plan(self) -> list[tuple[str, int]]:
-        return [(features, seed) for features in self.config.features for seed in self.config.seeds]
+    def _plan(self) -> list[tuple[int, str, int]]:
+        return list(product(self.splits, self.config.features, self.config.seeds))
 
-    def _member_folder(self, features: str, seed: int) -> Path:
-        return self.folder / "members" / f"{features}-{seed}"
+    def _member_folder(self, fold: int, features: str, seed: int) -> Path:
+        return self.folder / "members" / f"fold{fold}-{features}-{seed}"
+
+    def _select(self, fold: int, columns: str) -> xr.Dataset:
+        return self.columns.isel(column=getattr(self.splits[fold], columns))
+
+    def _counts(self) -> dict[str, int]:
+        """Columns to train and validate on in the exported fold, and columns to test on in all folds together."""
+        counts = {name: int(index.size) for name, index in vars(self.splits[self.exported_fold]).items()}
+        return counts | {name: sum(vars(split)[name].size for split in self.splits.values()) for name in TEST_SPLITS}
 
     def _train_members(self) -> list[Member]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        members = []
+        members, epochs = [], self.config.training.epochs
         with Progress(*columns) as bar:
-            for features, seed in self._plan():
-                trainer = self._trainer(features, seed)
-                task = bar.add_task(f"training {features}, seed {seed}", total=self.config.training.epochs)
-                log = trainer.fit(lambda epoch, task=task: bar.update(task, completed=epoch))  # type: ignore[misc]
-                bar.update(task, completed=self.config.training.epochs)
-                members.append(Member(features, seed, trainer.emulator, log))
+            task = bar.add_task("training", total=epochs * len(self._plan()))
+            for number, (fold, features, seed) in enumerate(self._plan()):
+                bar.update(task, description=f"fold {fold}, {features}, seed {seed}")
+                trainer = self._trainer(fold, features, seed)
+                start = number * epochs
+                log = trainer.fit(lambda epoch, start=start: bar.update(task, completed=start + epoch))  # type: ignore[misc]
+                bar.update(task, completed=start + epochs)
+                members.append(Member(fold, features, seed, trainer.emulator, log))
         return members
 
-    def _trainer(self, features: str, seed: int) -> Trainer:
+    def _trainer(self, fold: int, features: str, seed: int) -> Trainer:
         spec = self.spec(features)
-        train, validation = self.samples(spec, "train"), self.samples(spec, "validation")
-        folder = self._member_folder(features, seed)
+        train = self.samples(spec, fold, "train")
+        folder = self._member_folder(fold, features, seed)
         folder.mkdir(parents=True, exist_ok=True)
         return self.config.training.build(
             build_emulator(spec, self.config.network, train, seed=seed),
             self.config.objective.build(spec),
             train=train,
-            validation=validation,
+            validation=self.samples(spec, fold, "validation"),
             seed=seed,
             folder=folder,
         )
 
-    def _score(self, kind: str, features: str, seed: int | None, emulator: ColumnEmulator) -> list[dict[str, object]]:
-        """One row for each test set."""
-        rows: list[dict[str, object]] = []
+    def _score(self, kind: str, features: str, seed: int | None, emulators: dict[int, ColumnEmulator]) -> list[Row]:
+        """One row for each test set: every site predicted by the emulator of the fold that holds it out."""
+        rows: list[Row] = []
         for columns in TEST_SPLITS:
-            dataset = self.columns.isel(column=getattr(self.split, columns))
-            scores = evaluate(emulator, ScoredColumns.from_dataset(dataset, emulator))
+            predictions = [
+                predict(emulator, ScoredColumns.from_dataset(self._select(fold, columns), emulator))
+                for fold, emulator in emulators.items()
+            ]
+            scores = score(Prediction.together(predictions))
             rows.append({"emulator": kind, "features": features, "seed": seed, "columns": columns, **scores})
         return rows
 
-    def _score_baselines(self) -> list[dict[str, object]]:
+    def _score_members(self, members: list[Member]) -> list[Row]:
         rows = []
+        for features, seed in product(self.config.features, self.config.seeds):
+            same = [member for member in members if (member.features, member.seed) == (features, seed)]
+            rows += self._score("dense", features, seed, {member.fold: member.emulator for member in same})
+        return rows
+
+    def _score_baselines(self) -> list[Row]:
+        rows: list[Row] = []
         for features in self.config.features:
             spec = self.spec(features)
-            train = self.samples(spec, "train")
-            rows += self._score("ridge", features, None, self._ridge(spec, train))
-        return rows + self._score("level mean", "", None, level_mean(spec, train))
+            rows += self._score("ridge", features, None, {fold: self._ridge(spec, fold) for fold in self.splits})
+        means = {fold: level_mean(spec, self.samples(spec, fold, "train")) for fold in self.splits}
+        return rows + self._score("level mean", "", None, means)
 
     @torch.no_grad()
-    def _ridge(self, spec: EmulatorSpec, train: Samples) -> ColumnEmulator:
+    def _ridge(self, spec: EmulatorSpec, fold: int) -> ColumnEmulator:
         """Ridge regression with the penalty of least validation loss."""
         objective = self.config.objective.build(spec)
-        validation = self.samples(spec, "validation")
+        train, validation = self.samples(spec, fold, "train"), self.samples(spec, fold, "validation")
         fitted = [ridge_regression(spec, train, penalty=penalty) for penalty in RIDGE_PENALTIES]
         return min(
             fitted, key=lambda ridge: float(objective(ridge(validation.inputs), validation.targets, validation.inputs))
@@ -265,17 +214,13 @@ class Experiment:
         attributes = {name: str(value) for name, value in self.columns.attrs.items()}
         configuration = _plain(self.config)
         configuration["data"].pop("folder", None)  # a path of this machine tells others nothing
-        provenance = {
-            "data": attributes,
-            "configuration": configuration,
-            "features": member.features,
-            "seed": member.seed,
-        }
+        provenance: dict[str, Any] = {"data": attributes, "configuration": configuration}
+        provenance |= {"fold": member.fold, "features": member.features, "seed": member.seed}
         truth = attributes.get("truth", "")
         export(
             member.emulator,
             path,
-            samples=self.samples(member.emulator.spec, "train").inputs,
+            samples=self.samples(member.emulator.spec, member.fold, "train").inputs,
             name=self.config.name,
             description=f"Clear-sky longwave and shortwave radiation of a column, learned from {truth}",
             provenance=provenance,

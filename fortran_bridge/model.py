@@ -81,13 +81,14 @@ def open(
     content = _read(Path(path)) if comm is None or comm.rank == 0 else b""
     if comm is not None:
         content = comm.bcast(content, root=0)
-    opened = content
-    if isinstance(content, bytes):
-        opened = _open(content, path, (POLICIES[policy], allow_other_dt, defer_constraints))
-    errors = [opened] if comm is None else comm.allgather(opened if isinstance(opened, BridgeError) else None)
-    for error in errors:  # the first rank's, on all ranks
-        if isinstance(error, BridgeError):
-            raise error
+    opened = _open(content, path, (POLICIES[policy], allow_other_dt, defer_constraints))
+    failures = [opened if isinstance(opened, BridgeError) else None]
+    if comm is not None:
+        failures = comm.allgather(failures[0])
+    for failure in failures:  # the first rank's, on all ranks
+        if failure is not None:
+            raise failure
+    assert not isinstance(opened, BridgeError)
     return Model(opened)
 
 
@@ -99,7 +100,11 @@ def _read(path: Path) -> bytes | BridgeError:
         return BridgeError(FILE_ERROR, f"model file '{path}' cannot be read: {error.strerror}")
 
 
-def _open(content: bytes, path: str | Path, options: tuple[int, bool, bool]) -> _bridge.Model | BridgeError:
+def _open(
+    content: bytes | BridgeError, path: str | Path, options: tuple[int, bool, bool]
+) -> _bridge.Model | BridgeError:
+    if isinstance(content, BridgeError):
+        return content
     try:
         return _bridge.Model(content, *options)
     except BridgeError as error:

@@ -183,8 +183,9 @@ EMAGRAM_API int emagram_columns_new(const emagram_model* model, int64_t extent_1
                                     const int64_t* identity, emagram_columns** columns);
 EMAGRAM_API int emagram_columns_free(emagram_columns** columns);
 
-/* Name one of the host's arrays. Nothing is copied. A binding holds until the next step (or finish, or constrain
- * where the constraints are deferred) returns, a persistent one until it is bound anew. The bound array must not move or end before. */
+/* Name one of the host's arrays. Nothing is copied. A binding holds until the next step returns (or finish; or
+ * constrain, where the constraints are deferred), also when it fails; a persistent one until it is bound anew.
+ * The bound array must not move or end before. */
 EMAGRAM_API int emagram_bind(emagram_columns* columns, const char* name, const emagram_field* field);
 
 /* Run the model on the first `number` columns: gather, network, constraints, scatter.

@@ -82,7 +82,7 @@ def test_inspect_export_and_evaluate(run_folder: Path, tmp_path: Path) -> None:
     assert '"format_version": 1' in emagram("inspect", best, "--json").stdout
     summary = run_folder / "summary.json"
     chosen = json.loads(summary.read_text())["best"]
-    done = emagram("export", run_folder, chosen["features"], str(chosen["seed"]), again)
+    done = emagram("export", run_folder, str(chosen["fold"]), chosen["features"], str(chosen["seed"]), again)
     assert done.returncode == 0, done.stderr
     assert again.read_bytes() == best.read_bytes()
     write_columns(generate_columns(20, 12, seed=3), tmp_path / "columns.nc")
@@ -107,8 +107,8 @@ def test_bad_input_is_one_sentence(run_folder: Path, tmp_path: Path) -> None:
         (("evaluate", best, tmp_path / "none.nc"), "none.nc"),
         (("evaluate", best, tmp_path / "missing.nc"), "air_temperature"),
         (("evaluate", best, tmp_path / "levels.nc"), "12"),
-        (("export", tmp_path, "raw", "0", tmp_path / "x.emg"), "expected a configuration.json"),
-        (("export", run_folder, "raw", "99", tmp_path / "x.emg"), "99"),
+        (("export", tmp_path, "0", "raw", "0", tmp_path / "x.emg"), "expected a configuration.json"),
+        (("export", run_folder, "0", "raw", "99", tmp_path / "x.emg"), "99"),
         (("demo", "--ranks", "0"), "expected at least 1, got 0"),
     ]
     for arguments, message in cases:

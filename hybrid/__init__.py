@@ -1,0 +1,1 @@
+"""What runs coupled: command line, configuration, demo and report."""

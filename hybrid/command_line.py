@@ -1,0 +1,118 @@
+"""The command `emagram`: one verb for each thing a user does. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..physics.errors import EmagramError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; errors become one sentence on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (EmagramError, OSError) as error:
+        print(f"emagram {options.verb}: {_sentence(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"emagram {options.verb}: interrupted", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        if type(error).__name__ != "BridgeError":  # the bridge imports nothing of ours, and so has its own error
+            raise
+        print(f"emagram {options.verb}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"'{error.filename}': {error.strerror}"
+    return str(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="emagram", description="Machine-learned column physics in climate models, every column closed."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    train = verbs.add_parser("train", help="train the emulators of a configuration, score them, export the best")
+    train.add_argument("configuration", type=Path, metavar="CONFIG.toml")
+    train.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="run folder, by default runs/NAME; continued if there"
+    )
+    train.set_defaults(run=_train)
+
+    evaluate = verbs.add_parser("evaluate", help="score a model file on columns with a known truth")
+    evaluate.add_argument("model", type=Path, metavar="MODEL.emg")
+    evaluate.add_argument("columns", type=Path, metavar="DATA.nc")
+    evaluate.add_argument("--json", type=Path, metavar="FILE")
+    evaluate.set_defaults(run=_evaluate)
+
+    export = verbs.add_parser("export", help="write one trained member of a run as a model file")
+    export.add_argument("folder", type=Path, metavar="RUN")
+    export.add_argument("fold", type=int, help="its fold")
+    export.add_argument("features", help="its feature set")
+    export.add_argument("seed", type=int, help="its seed")
+    export.add_argument("model", type=Path, metavar="MODEL.emg")
+    export.set_defaults(run=_export)
+
+    inspect = verbs.add_parser("inspect", help="say what a model file holds, after verifying it")
+    inspect.add_argument("model", type=Path, metavar="MODEL.emg")
+    inspect.add_argument("--json", action="store_true", help="print the manifest")
+    inspect.set_defaults(run=_inspect)
+
+    demo = verbs.add_parser("demo", help="from columns to a Fortran program over MPI, with a report")
+    demo.add_argument("--quick", action="store_true", help="under a minute: fewer columns, epochs and seeds")
+    demo.add_argument("--output", type=Path, metavar="FOLDER", help="by default runs/demo-…")
+    demo.add_argument("--ranks", type=int, default=2, metavar="N")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+# Each verb imports what it needs, so that `emagram --help` and small verbs start at once.
+
+
+def _train(options: argparse.Namespace) -> None:
+    from .verbs import print_scores, train
+
+    folder = train(options.configuration, options.output)
+    print_scores(folder)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from .verbs import evaluate, print_table, write_json
+
+    scores = evaluate(options.model, options.columns)
+    print_table([{"score": name, "value": value} for name, value in scores.items()])
+    if options.json is not None:
+        write_json(options.json, scores)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from .verbs import export_member
+
+    export_member(options.folder, options.fold, options.features, options.seed, options.model)
+    print(options.model)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from .verbs import inspect
+
+    print(inspect(options.model, manifest=options.json))
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from .demo import run_demo
+
+    if options.ranks < 1:
+        raise EmagramError(f"--ranks: expected at least 1, got {options.ranks}")
+    data = os.environ.get("EMAGRAM_DATA")
+    report = run_demo(options.output, quick=options.quick, ranks=options.ranks, data=Path(data) if data else None)
+    print(f"report: {report}")

@@ -1,0 +1,142 @@
+"""What the verbs of the command line do, as functions: train, evaluate, export, inspect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from ..emulators.atomic import write_atomically
+from ..emulators.data.columns import RADIATION_OUTPUTS, read_columns
+from ..emulators.evaluation import ScoredColumns
+from ..emulators.evaluation import evaluate as score
+from ..emulators.experiment import TEST_SPLITS, Experiment
+from ..emulators.experiment_config import ExperimentConfig
+from ..emulators.export import load_emulator
+from ..physics.errors import EmagramError
+from .configuration import build, read_configuration
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+PRINTED_SCORES = {
+    "longwave_heating_rmse": "LW heating K/day",
+    "longwave_heating_r2": "LW heating R²",
+    "shortwave_heating_rmse": "SW heating K/day",
+    "shortwave_heating_r2": "SW heating R²",
+    "outgoing_longwave_rmse": "LW up, top W/m²",
+    "surface_down_longwave_rmse": "LW down, sfc W/m²",
+    "reflected_shortwave_rmse": "SW up, top W/m²",
+    "surface_down_shortwave_rmse": "SW down, sfc W/m²",
+}
+
+
+def train(config: Path | str | ExperimentConfig, output: Path | str | None = None) -> Path:
+    """Train, score and export what a configuration describes; an interrupted run continues.
+
+    Args:
+        config: a TOML file or what it holds.
+        output: the run folder, by default `runs/<name>`.
+    Returns:
+        the run folder, with `best.emg`, `summary.json`, `scores.csv`, `loss.png`, logs and checkpoints.
+    Raises:
+        EmagramError: if the configuration or the data cannot be used, or the folder holds another run.
+    """
+    if not isinstance(config, ExperimentConfig):
+        config = read_configuration(Path(config), ExperimentConfig)
+    folder = Path("runs") / config.name if output is None else Path(output)
+    Experiment(config, folder).run()
+    return folder
+
+
+def evaluate(model: Path | str, columns: Path | str | xr.Dataset) -> dict[str, float]:
+    """Scores of a model file on columns with a known truth; names and units as `emulators.evaluation.evaluate`.
+
+    Args:
+        model: a file `.emg`.
+        columns: a Dataset, or a NetCDF file, with the model's inputs and the true outputs.
+    Raises:
+        EmagramError: if either cannot be read or a variable is missing.
+    """
+    emulator = load_emulator(Path(model))
+    if isinstance(columns, Path | str):
+        columns = read_columns(Path(columns), (*emulator.spec.inputs, *RADIATION_OUTPUTS))
+    return score(emulator, ScoredColumns.from_dataset(columns, emulator))
+
+
+def export_member(folder: Path, fold: int, features: str, seed: int, path: Path) -> None:
+    """Write one trained member of a run folder as a model file.
+
+    Raises:
+        EmagramError: if the folder is no run, or has no such member.
+    """
+    configuration = Path(folder) / "configuration.json"
+    if not configuration.is_file():
+        raise EmagramError(f"run folder '{folder}': expected a configuration.json, got none")
+    config = build(ExperimentConfig, json.loads(configuration.read_text()), str(configuration))
+    Experiment(config, Path(folder)).export_member(fold, features, seed, Path(path))
+
+
+def inspect(path: Path, *, manifest: bool = False) -> str:
+    """What a model file holds, once its checksums and self-test have passed: a text for people, or its manifest."""
+    from ..fortran_bridge.model import open as open_model
+
+    model = open_model(path)
+    if manifest:
+        return json.dumps(model.manifest, indent=2, sort_keys=True)
+    lines = [
+        f"{model.name}: {model.manifest['description']}",
+        f"sha256      {model.sha256}",
+        f"format      {model.manifest['format_version']}, created by {model.manifest['created_by']}",
+        f"levels      {model.n_level}, level 0 is the model top",
+        f"time step   {f'{model.time_step:g} s' if model.time_step else 'any: the rates do not depend on it'}",
+        f"trained on  {model.manifest['training']['columns']} columns",
+        f"closes      {', '.join(model.budgets) or 'nothing'}",
+    ]
+    for title, fields in (("inputs", model.inputs), ("outputs", model.outputs)):
+        lines += [f"{title}:"] + [f"  {f.name}  [{f.unit}]  {f.dimension}, {f.size}" for f in fields]
+    return "\n".join([*lines, "checksums and self-test passed"])
+
+
+def print_scores(folder: Path) -> None:
+    """The table of a run: mean over seeds and its spread, on both sets of held-out columns."""
+    summary = json.loads((folder / "summary.json").read_text())
+    for columns, title in TEST_SPLITS.items():
+        emulators = [row for row in summary["scores"] if row["columns"] == columns]
+        rows = [
+            {"score": heading} | {_label(row): _mean_and_spread(row, score) for row in emulators}
+            for score, heading in PRINTED_SCORES.items()
+        ]
+        print_table(rows, title=f"{title} ({summary['columns'][columns]} columns): RMSE and R²")
+    print(f"truth: {summary['truth']}\nrun folder: {folder}")
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    """The emulator in two lines: its kind and its features."""
+    label = f"{row['emulator']} {row['features'].replace('climate_', '')}".strip()
+    return label.replace(" ", "\n", 1)
+
+
+def _mean_and_spread(row: Mapping[str, Any], score: str) -> str:
+    spread = f" ± {row[score + '_spread']:.2f}" if row["members"] > 1 else ""
+    return f"{row[score + '_mean']:.2f}{spread}"
+
+
+def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
+    """Print rows with equal keys as a table, the first key's values as labels."""
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
+    for number, heading in enumerate(rows[0]):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console().print(table)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON that appears under its name only when it is complete."""
+    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
