@@ -19,6 +19,7 @@ import numpy as np
 import safetensors
 import torch
 import xarray as xr
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..physics.errors import EmagramError
@@ -148,7 +149,7 @@ class Experiment:
     def _train_members(self) -> list[Member]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         members, epochs = [], self.config.training.epochs
-        with Progress(*columns) as bar:
+        with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task("training", total=epochs * len(self._plan()))
             for number, (fold, features, seed) in enumerate(self._plan()):
                 bar.update(task, description=f"fold {fold}, {features}, seed {seed}")

@@ -78,6 +78,11 @@ def export(
         EmagramError: if the network holds an operation that the native runtime lacks, or the written file does not
             open or does not pass its self-test.
         OSError: if the file cannot be written; nothing is then left behind.
+
+    >>> emulator = load_emulator(model_file)
+    >>> export(emulator, output / "again.emg", samples=to_fields(columns, emulator.spec.inputs), name="again")
+    >>> emagram.open(output / "again.emg").name
+    'again'
     """
     data = to_bytes(to_model_file(emulator, samples, name=name, description=description, provenance=provenance or {}))
     _rebuild(from_bytes(data, name=str(path)), str(path))

@@ -75,6 +75,12 @@ def open(
         defer_constraints: leave the constraints to `Columns.constrain`.
     Raises:
         BridgeError: if the file cannot be read or is not a sound model file, on all ranks alike.
+
+    >>> model = emagram.open(model_file)
+    >>> model.n_level, model.budgets
+    (60, ('longwave', 'shortwave'))
+    >>> [field.name for field in model.inputs if field.unit == "K"]
+    ['air_temperature', 'surface_temperature']
     """
     if policy not in POLICIES:
         raise BridgeError(ARGUMENT_ERROR, f"policy: expected one of {', '.join(POLICIES)}, got '{policy}'")
@@ -171,29 +177,55 @@ class Model:
             Every output in the model's unit, `emagram_status`, and the coordinates of `column`.
         Raises:
             BridgeError: an input is missing, has other dimensions, sizes or units, or (policy "error") is invalid.
+
+        >>> predicted = emagram.open(model_file).predict(columns)
+        >>> predicted["toa_outgoing_longwave_flux"].attrs["units"]
+        'W m-2'
         """
         import xarray as xr
 
+        n_column = _check_variables(dataset, self.inputs)
+        columns, variables = self.columns(n_column), {}
         for field in self.inputs:
-            _check_variable(dataset, field)
-        n_column = dataset.sizes["column"]
-        columns = self.columns(n_column)
-        for field in self.inputs:
-            array = np.asarray(dataset[field.name].transpose(*field.dimensions).values, dtype=np.float64)
-            columns.bind(field.name, array, field.dimensions, unit=dataset[field.name].attrs["units"])
-        variables: dict[str, Any] = {}
+            columns.bind(field.name, *_as_bound(dataset, field))
         for field in self.outputs:
             array = np.full((n_column, field.size) if len(field.dimensions) > 1 else n_column, np.nan)
             columns.bind(field.name, array, field.dimensions)
-            attributes = {"units": field.unit, "long_name": field.long_name}
-            if field.standard_name is not None:
-                attributes["standard_name"] = field.standard_name
-            variables[field.name] = (field.dimensions, array, attributes)
+            variables[field.name] = (field.dimensions, array, _attributes(field))
         self.step(columns, n_column, self.time_step or 1.0)
-        variables["emagram_status"] = ("column", columns.status(n_column), status_attributes())
-        kept = {name: value for name, value in dataset.coords.items() if value.dims == ("column",)}
-        attributes = {"Conventions": "CF-1.8", "source": f"Emagram model '{self.name}', sha256 {self.sha256}"}
-        return xr.Dataset(variables, coords=kept, attrs=attributes)
+        variables["emagram_status"] = (("column",), columns.status(n_column), status_attributes())
+        source = f"Emagram model '{self.name}', sha256 {self.sha256}"
+        return xr.Dataset(variables, _of_columns(dataset), {"Conventions": "CF-1.8", "source": source})
+
+    def budget(self, dataset: xr.Dataset) -> xr.Dataset:
+        """Residual of each of the model's column budgets in given inputs and outputs, whoever made them.
+
+        Args:
+            dataset: every input and output by name, as `predict` takes and returns them.
+        Returns:
+            one variable a budget, (column), in the budget's unit: the float64 sum of rates against fluxes.
+        Raises:
+            BridgeError: a variable is missing, has other dimensions, sizes or units, or is not finite.
+
+        >>> model = emagram.open(model_file)
+        >>> residual = model.budget(columns.assign(model.predict(columns)))
+        >>> bool(abs(residual["longwave"]).max() < 1e-10)  # [W m-2]
+        True
+        """
+        import xarray as xr
+
+        n_column = _check_variables(dataset, (*self.inputs, *self.outputs))
+        columns, copies = self.columns(n_column), []
+        for field in (*self.inputs, *self.outputs):
+            array, axes, unit = _as_bound(dataset, field)
+            copies.append(array.copy())  # the constraints close the copies
+            columns.bind(field.name, copies[-1], axes, unit)
+        self.constrain(columns, n_column, self.time_step or 1.0)
+        laws = {law["name"]: law["unit"] for law in self.manifest["constraints"]}
+        return xr.Dataset(
+            {name: ("column", columns.budget(name, n_column)[0], {"units": unit}) for name, unit in laws.items()},
+            _of_columns(dataset),
+        )
 
     def close(self) -> None:
         """Give the memory back; later calls raise."""
@@ -213,8 +245,8 @@ class Columns:
         name: str,
         array: NDArray[Any],
         axes: Sequence[str] | str,
-        *,
         unit: str | None = None,
+        *,
         persistent: bool = False,
     ) -> None:
         """Name the array of an input or output; nothing is copied, any strides will do.
@@ -280,6 +312,30 @@ def _field(row: tuple[Any, ...], entry: Mapping[str, Any]) -> Field:
         entry.get("long_name") or name.replace("_", " "),
         entry.get("standard_name"),
     )
+
+
+def _attributes(field: Field) -> dict[str, str]:
+    """CF attributes of a field."""
+    attributes = {"units": field.unit, "long_name": field.long_name}
+    return attributes | ({} if field.standard_name is None else {"standard_name": field.standard_name})
+
+
+def _as_bound(dataset: xr.Dataset, field: Field) -> tuple[NDArray[np.float64], tuple[str, ...], str]:
+    """Array, axes and unit of a variable, as `Columns.bind` takes them."""
+    variable = dataset[field.name].transpose(*field.dimensions)
+    return np.asarray(variable.values, dtype=np.float64), field.dimensions, variable.attrs["units"]
+
+
+def _of_columns(dataset: xr.Dataset) -> dict[Any, Any]:
+    """The coordinates along the columns."""
+    return {name: value for name, value in dataset.coords.items() if value.dims == ("column",)}
+
+
+def _check_variables(dataset: xr.Dataset, fields: Sequence[Field]) -> int:
+    """The number of columns, once every field is there as it must be."""
+    for field in fields:
+        _check_variable(dataset, field)
+    return int(dataset.sizes["column"])
 
 
 def _check_variable(dataset: xr.Dataset, field: Field) -> None:

@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 SPECTRA = ("longwave", "shortwave")
 COORDINATES = ("experiment_label", "site", "profile_weight")
 SUMMARY_KEYS = (
-    *("emagram", "truth", "licence", "quick", "ranks", "columns", "heldout_climates", "split", "scores", "best"),
-    *("model", "programs", "bits_equal", "native_error", "closure", "rejected_columns", "seconds"),
+    *("emagram", "truth", "licence", "quick", "ranks", "columns", "heldout_climates", "folds", "split"),
+    *("scores", "best", "model", "programs", "bits_equal", "native_error", "closure", "rejected_columns", "seconds"),
 )
 
 

@@ -46,6 +46,10 @@ def train(config: Path | str | ExperimentConfig, output: Path | str | None = Non
         the run folder, with `best.emg`, `summary.json`, `scores.csv`, `loss.png`, logs and checkpoints.
     Raises:
         EmagramError: if the configuration or the data cannot be used, or the folder holds another run.
+
+    >>> folder = emagram.train(config, output)
+    >>> sorted(path.name for path in folder.glob("*.emg"))
+    ['best.emg']
     """
     if not isinstance(config, ExperimentConfig):
         config = read_configuration(Path(config), ExperimentConfig)
@@ -62,6 +66,10 @@ def evaluate(model: Path | str, columns: Path | str | xr.Dataset) -> dict[str, f
         columns: a Dataset, or a NetCDF file, with the model's inputs and the true outputs.
     Raises:
         EmagramError: if either cannot be read or a variable is missing.
+
+    >>> scores = emagram.evaluate(model_file, columns)
+    >>> scores["longwave_residual_after"] < 1e-10 < scores["longwave_residual_before"]  # [W m-2]
+    True
     """
     emulator = load_emulator(Path(model))
     if isinstance(columns, Path | str):

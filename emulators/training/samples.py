@@ -23,7 +23,9 @@ class Samples:
 
     @classmethod
     def from_dataset(cls, columns: xr.Dataset, spec: EmulatorSpec) -> "Samples":
-        """The inputs and outputs of a spec; raises EmagramError if a variable is missing."""
+        """The inputs and outputs of a spec; raises EmagramError if a variable is missing or the levels are others."""
+        if columns.sizes["level"] != spec.n_level:
+            raise EmagramError(f"columns: expected {spec.n_level} levels, got {columns.sizes['level']}")
         return cls(to_fields(columns, spec.inputs), to_fields(columns, spec.outputs))
 
     @property

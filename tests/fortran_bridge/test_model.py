@@ -318,3 +318,17 @@ def test_predict_refuses_datasets_in_one_sentence(model: Model) -> None:
     for message, data in cases.items():
         with pytest.raises(BridgeError, match=message):
             model.predict(data)
+
+
+def test_budget_of_a_dataset_is_the_residual_of_what_it_holds(model: Model) -> None:
+    data = dataset(6)
+    closed = data.assign(model.predict(data))
+    assert np.abs(model.budget(closed)["column"]).max() <= FLOAT64_RESIDUAL
+    spoiled = closed.assign(heating=(closed["heating"] * 86400.0 + 1.0).assign_attrs(units="K day-1"))
+    arrays = {name: spoiled[name].values.astype(float) for name in spoiled.data_vars}
+    expected = TINY.residual(arrays, {"heating": arrays["heating"] / 86400.0})
+    before = spoiled["heating"].values.copy()
+    np.testing.assert_allclose(model.budget(spoiled)["column"], expected, rtol=1e-12)
+    assert np.array_equal(spoiled["heating"].values, before)
+    with pytest.raises(BridgeError, match="'heating': the dataset has none"):
+        model.budget(data)

@@ -40,7 +40,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A very small study, trained through the command line."""
     folder = tmp_path_factory.mktemp("a study")
     text = (ROOT / "configs" / "generated-quick.toml").read_text()
-    text = text.replace("epochs = 15", "epochs = 2").replace("n_site = 100", "n_site = 20\nn_level = 12")
+    text = text.replace("epochs = 12", "epochs = 2").replace("n_site = 100", "n_site = 20\nn_level = 12")
     (folder / "small.toml").write_text(text)
     done = emagram("train", folder / "small.toml", "--output", folder / "run")
     assert done.returncode == 0, done.stderr
@@ -106,7 +106,7 @@ def test_bad_input_is_one_sentence(run_folder: Path, tmp_path: Path) -> None:
         (("train", tmp_path / "typo.toml"), "unknown key 'epohcs'; did you mean 'epochs'?"),
         (("evaluate", best, tmp_path / "none.nc"), "none.nc"),
         (("evaluate", best, tmp_path / "missing.nc"), "air_temperature"),
-        (("evaluate", best, tmp_path / "levels.nc"), "12"),
+        (("evaluate", best, tmp_path / "levels.nc"), "expected 12 levels, got 10"),
         (("export", tmp_path, "0", "raw", "0", tmp_path / "x.emg"), "expected a configuration.json"),
         (("export", run_folder, "0", "raw", "99", tmp_path / "x.emg"), "99"),
         (("demo", "--ranks", "0"), "expected at least 1, got 0"),
