@@ -185,7 +185,8 @@ class Model:
         import xarray as xr
 
         n_column = _check_variables(dataset, self.inputs)
-        columns, variables = self.columns(n_column), {}
+        columns = self.columns(n_column)
+        variables: dict[str, Any] = {}
         for field in self.inputs:
             columns.bind(field.name, *_as_bound(dataset, field))
         for field in self.outputs:
