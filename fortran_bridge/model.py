@@ -4,56 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _bridge
+from .dataset import FIELD_ERROR, Field, budget, predict
 from .errors import BridgeError
 
 if TYPE_CHECKING:
     import xarray as xr
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 _bridge.set_error_type(BridgeError)
 
 POLICIES = {"error": 0, "mask": 1, "clip": 2}
 ROLES = {"column": 1, "column_1": 1, "column_2": 2, "level": 3, "interface": 3, "neighbour": 4}
 DIMENSIONS = ("column", "layer", "interface")
-FILE_ERROR, ARGUMENT_ERROR, FIELD_ERROR = 2, 1, 7
-
-#: Name of each reason a column can have (EMAGRAM_COLUMN_*); from 16 on it was rejected.
-COLUMN_STATUS = {
-    0: "ok",
-    1: "extrapolated",
-    2: "clipped",
-    16: "non_finite_input",
-    17: "invalid_input",
-    18: "level_order",
-    19: "non_finite_output",
-}
-
-
-@dataclass(frozen=True)
-class Field:
-    """One input or output of a model; `size` values a column, in `unit`, ordered from the model top down."""
-
-    name: str
-    unit: str
-    dimension: str
-    size: int
-    valid_range: tuple[float, float]
-    long_name: str
-    standard_name: str | None
-
-    @property
-    def dimensions(self) -> tuple[str, ...]:
-        """Names of the dimensions in a Dataset: ("column",), ("column", "level") or ("column", "interface")."""
-        return {"column": ("column",), "layer": ("column", "level"), "interface": ("column", "interface")}[
-            self.dimension
-        ]
+ARGUMENT_ERROR, FILE_ERROR = 1, 2
 
 
 def open(
@@ -182,21 +151,7 @@ class Model:
         >>> predicted["toa_outgoing_longwave_flux"].attrs["units"]
         'W m-2'
         """
-        import xarray as xr
-
-        n_column = _check_variables(dataset, self.inputs)
-        columns = self.columns(n_column)
-        variables: dict[str, Any] = {}
-        for field in self.inputs:
-            columns.bind(field.name, *_as_bound(dataset, field))
-        for field in self.outputs:
-            array = np.full((n_column, field.size) if len(field.dimensions) > 1 else n_column, np.nan)
-            columns.bind(field.name, array, field.dimensions)
-            variables[field.name] = (field.dimensions, array, _attributes(field))
-        self.step(columns, n_column, self.time_step or 1.0)
-        variables["emagram_status"] = (("column",), columns.status(n_column), status_attributes())
-        source = f"Emagram model '{self.name}', sha256 {self.sha256}"
-        return xr.Dataset(variables, _of_columns(dataset), {"Conventions": "CF-1.8", "source": source})
+        return predict(self, dataset)
 
     def budget(self, dataset: xr.Dataset) -> xr.Dataset:
         """Residual of each of the model's column budgets in given inputs and outputs, whoever made them.
@@ -213,20 +168,7 @@ class Model:
         >>> bool(abs(residual["longwave"]).max() < 1e-10)  # [W m-2]
         True
         """
-        import xarray as xr
-
-        n_column = _check_variables(dataset, (*self.inputs, *self.outputs))
-        columns, copies = self.columns(n_column), []
-        for field in (*self.inputs, *self.outputs):
-            array, axes, unit = _as_bound(dataset, field)
-            copies.append(array.copy())  # the constraints close the copies
-            columns.bind(field.name, copies[-1], axes, unit)
-        self.constrain(columns, n_column, self.time_step or 1.0)
-        laws = {law["name"]: law["unit"] for law in self.manifest["constraints"]}
-        return xr.Dataset(
-            {name: ("column", columns.budget(name, n_column)[0], {"units": unit}) for name, unit in laws.items()},
-            _of_columns(dataset),
-        )
+        return budget(self, dataset)
 
     def close(self) -> None:
         """Give the memory back; later calls raise."""
@@ -293,15 +235,6 @@ class Columns:
         return self._handle.timers()
 
 
-def status_attributes() -> dict[str, ArrayLike]:
-    """CF flag attributes of a variable of column reasons."""
-    return {
-        "long_name": "what befell the column in the emulator",
-        "flag_values": np.array(list(COLUMN_STATUS), dtype=np.int32),
-        "flag_meanings": " ".join(COLUMN_STATUS.values()),
-    }
-
-
 def _field(row: tuple[Any, ...], entry: Mapping[str, Any]) -> Field:
     name, unit, _, dimension, size, lowest, highest = row
     return Field(
@@ -313,47 +246,3 @@ def _field(row: tuple[Any, ...], entry: Mapping[str, Any]) -> Field:
         entry.get("long_name") or name.replace("_", " "),
         entry.get("standard_name"),
     )
-
-
-def _attributes(field: Field) -> dict[str, str]:
-    """CF attributes of a field."""
-    attributes = {"units": field.unit, "long_name": field.long_name}
-    return attributes | ({} if field.standard_name is None else {"standard_name": field.standard_name})
-
-
-def _as_bound(dataset: xr.Dataset, field: Field) -> tuple[NDArray[np.float64], tuple[str, ...], str]:
-    """Array, axes and unit of a variable, as `Columns.bind` takes them."""
-    variable = dataset[field.name].transpose(*field.dimensions)
-    return np.asarray(variable.values, dtype=np.float64), field.dimensions, variable.attrs["units"]
-
-
-def _of_columns(dataset: xr.Dataset) -> dict[Any, Any]:
-    """The coordinates along the columns."""
-    return {name: value for name, value in dataset.coords.items() if value.dims == ("column",)}
-
-
-def _check_variables(dataset: xr.Dataset, fields: Sequence[Field]) -> int:
-    """The number of columns, once every field is there as it must be."""
-    for field in fields:
-        _check_variable(dataset, field)
-    return int(dataset.sizes["column"])
-
-
-def _check_variable(dataset: xr.Dataset, field: Field) -> None:
-    """Raise one sentence if a Dataset does not hold an input as it must be."""
-    if field.name not in dataset.variables:
-        raise BridgeError(FIELD_ERROR, f"variable '{field.name}': the dataset has none of this name")
-    variable = dataset[field.name]
-    if set(variable.dims) != set(field.dimensions):
-        raise BridgeError(
-            FIELD_ERROR,
-            f"variable '{field.name}': expected dimensions {field.dimensions}, got {tuple(map(str, variable.dims))}",
-        )
-    if len(field.dimensions) > 1 and variable.sizes[field.dimensions[1]] != field.size:
-        raise BridgeError(
-            FIELD_ERROR,
-            f"variable '{field.name}': expected {field.size} values along '{field.dimensions[1]}', "
-            f"got {variable.sizes[field.dimensions[1]]}",
-        )
-    if "units" not in variable.attrs:
-        raise BridgeError(FIELD_ERROR, f"variable '{field.name}': expected an attribute 'units', got none")

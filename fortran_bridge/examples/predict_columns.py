@@ -19,12 +19,13 @@ import numpy as np
 from mpi4py import MPI
 
 import emagram
-from emagram.fortran_bridge.model import status_attributes
+from emagram.fortran_bridge.dataset import status_attributes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from emagram.fortran_bridge.model import Field, Model
+    from emagram.fortran_bridge.dataset import Field
+    from emagram.fortran_bridge.model import Model
 
 USAGE = "expected the arguments MODEL.emg COLUMNS.nc OUTPUT.nc [CHUNK [error|mask|clip]]"
 FILL = netCDF4.default_fillvals["f8"]
