@@ -4,6 +4,7 @@ find_package(nlohmann_json 3.10 REQUIRED)
 set(emagram_sources
     api.cpp
     archive.cpp
+    binding.cpp
     columns.cpp
     constraints.cpp
     dense_baseline.cpp

@@ -23,82 +23,6 @@ class Clock {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-template <class Real>
-void load(const char* at, std::int64_t stride, int n, const Conversion& unit, double* row) {
-  for (int k = 0; k < n; ++k, at += stride) row[k] = *reinterpret_cast<const Real*>(at);
-  if (!unit.identity())
-    for (int k = 0; k < n; ++k) row[k] = unit.factor * row[k] + unit.offset;
-}
-
-template <class Real>
-void store(char* at, std::int64_t stride, int n, const Conversion& unit, const double* row) {
-  for (int k = 0; k < n; ++k, at += stride)
-    *reinterpret_cast<Real*>(at) = static_cast<Real>(unit.identity() ? row[k] : (row[k] - unit.offset) / unit.factor);
-}
-
-const char* role_name(std::int32_t role) {
-  switch (role) {
-    case EMAGRAM_AXIS_COLUMN_1:
-      return "column_1";
-    case EMAGRAM_AXIS_COLUMN_2:
-      return "column_2";
-    case EMAGRAM_AXIS_LEVEL:
-      return "level";
-    case EMAGRAM_AXIS_NEIGHBOUR:
-      return "neighbour";
-    default:
-      return "unknown";
-  }
-}
-
-constexpr std::int64_t absent = -1;
-
-/// Extents and strides of a descriptor's axes, by role.
-struct Axes {
-  std::int64_t extent[EMAGRAM_AXIS_NEIGHBOUR + 1] = {absent, absent, absent, absent, absent};
-  std::int64_t stride[EMAGRAM_AXIS_NEIGHBOUR + 1] = {};
-
-  void expect(const std::string& name, std::int32_t role, std::int64_t expected) const {
-    if (extent[role] == expected) return;
-    const std::string got = extent[role] == absent ? "no such axis" : text("extent ", extent[role]);
-    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': expected an axis with role ", role_name(role), " and extent ",
-         expected, ", got ", got);
-  }
-};
-
-std::int64_t item_size(const emagram_field& field) { return field.dtype == EMAGRAM_REAL32 ? 4 : 8; }
-
-void check_memory(const std::string& name, const emagram_field& field, bool no_columns) {
-  if (field.device != EMAGRAM_CPU)
-    fail(EMAGRAM_ERROR_UNSUPPORTED, "field '", name, "': arrays on device ", field.device, " are not supported yet");
-  if (field.dtype != EMAGRAM_REAL32 && field.dtype != EMAGRAM_REAL64)
-    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': expected dtype real32 or real64, got code ", field.dtype);
-  if (field.data == nullptr && !no_columns) fail(EMAGRAM_ERROR_FIELD, "field '", name, "': the data pointer is null");
-  if (reinterpret_cast<std::uintptr_t>(field.data) % static_cast<std::uintptr_t>(item_size(field)) != 0)
-    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': the data are not aligned to ", item_size(field), " bytes");
-}
-
-Axes sort_axes(const std::string& name, const emagram_field& field) {
-  if (field.n_axis < 1 || field.n_axis > EMAGRAM_MAX_AXES)
-    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': expected 1 to ", EMAGRAM_MAX_AXES, " axes, got ", field.n_axis);
-  Axes axes;
-  for (int a = 0; a < field.n_axis; ++a) {
-    const auto [role, reserved, extent, stride] = field.axis[a];
-    if (role == EMAGRAM_AXIS_NEIGHBOUR)
-      fail(EMAGRAM_ERROR_FIELD, "field '", name, "': axis ", a, " has role neighbour, but the stencil is 1x1");
-    if (role < EMAGRAM_AXIS_COLUMN_1 || role > EMAGRAM_AXIS_LEVEL)
-      fail(EMAGRAM_ERROR_FIELD, "field '", name, "': axis ", a, ": ", role, " is not a role");
-    if (axes.extent[role] != absent)
-      fail(EMAGRAM_ERROR_FIELD, "field '", name, "': two axes have the role ", role_name(role));
-    if (extent < 0 || (extent > 1 && stride % item_size(field) != 0))
-      fail(EMAGRAM_ERROR_FIELD, "field '", name, "': axis ", a, ": extent ", extent, " with a stride of ", stride,
-           " bytes cannot be");
-    axes.extent[role] = extent;
-    axes.stride[role] = stride;
-  }
-  return axes;
-}
-
 }  // namespace
 
 Columns::Columns(std::shared_ptr<const Model> model, std::int64_t extent_1, std::int64_t extent_2,
@@ -113,59 +37,18 @@ Columns::Columns(std::shared_ptr<const Model> model, std::int64_t extent_1, std:
   timing_.struct_size = sizeof timing_;
 }
 
-void Columns::bind(const std::string& name, const emagram_field& field) {
+void Columns::bind(const std::string& name, const emagram_field& described) {
   const auto& fields = model_->fields();
   const auto found = std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.name == name; });
   if (found == fields.end())
     fail(EMAGRAM_ERROR_ARGUMENT, "field '", name, "': model '", model_->name(), "' has no such input or output");
   if (stage_ == Stage::begun) fail(EMAGRAM_ERROR_ARGUMENT, "field '", name, "': bound between begin and finish");
-  check_memory(name, field, extent_1_ * extent_2_ == 0);
-  const Axes axes = sort_axes(name, field);
-  axes.expect(name, EMAGRAM_AXIS_COLUMN_1, extent_1_);
-  if (extent_2_ != 1 || axes.extent[EMAGRAM_AXIS_COLUMN_2] != absent)
-    axes.expect(name, EMAGRAM_AXIS_COLUMN_2, extent_2_);
-  if (found->dimension != EMAGRAM_PER_COLUMN)
-    axes.expect(name, EMAGRAM_AXIS_LEVEL, found->size);
-  else if (axes.extent[EMAGRAM_AXIS_LEVEL] != absent)
-    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': is one value a column, got an axis with role level");
-
-  Binding binding;
-  binding.bound = true;
-  binding.persistent = (field.flags & EMAGRAM_PERSISTENT) != 0;
-  binding.real32 = field.dtype == EMAGRAM_REAL32;
-  binding.data = static_cast<char*>(field.data);
-  binding.stride_1 = axes.stride[EMAGRAM_AXIS_COLUMN_1];
-  binding.stride_2 = axes.stride[EMAGRAM_AXIS_COLUMN_2];
-  binding.stride_level = axes.stride[EMAGRAM_AXIS_LEVEL];
-  if (field.unit != nullptr) binding.unit = conversion(field.unit, found->unit, name);
-  bindings_[static_cast<std::size_t>(found - fields.begin())] = binding;
+  bindings_[static_cast<std::size_t>(found - fields.begin())] = Binding(*found, described, extent_1_, extent_2_);
 }
 
 /// The global number of a column.
 std::int64_t Columns::number_of(std::int64_t column) const {
   return identity_.empty() ? column : identity_[static_cast<std::size_t>(column)];
-}
-
-char* Columns::address(const Binding& binding, std::int64_t column) const {
-  return binding.data + column % extent_1_ * binding.stride_1 + column / extent_1_ * binding.stride_2;
-}
-
-void Columns::gather(const Field& field, const Binding& binding, std::int64_t column, double* row) const {
-  const char* at = address(binding, column);
-  (binding.real32 ? load<float> : load<double>)(at, binding.stride_level, field.size, binding.unit, row + field.offset);
-}
-
-void Columns::scatter(const Field& field, const Binding& binding, std::int64_t column, const double* row) const {
-  char* at = address(binding, column);
-  (binding.real32 ? store<float> : store<double>)(at, binding.stride_level, field.size, binding.unit,
-                                                  row + field.offset);
-}
-
-/// The value, in the model's unit, that the host will find in its array.
-double Columns::as_returned(const Binding& binding, double value) const {
-  double host = binding.unit.identity() ? value : (value - binding.unit.offset) / binding.unit.factor;
-  if (binding.real32) host = static_cast<float>(host);
-  return binding.unit.identity() ? host : binding.unit.factor * host + binding.unit.offset;
 }
 
 void Columns::check_call(std::int64_t number, double dt) const {
@@ -177,7 +60,7 @@ void Columns::check_call(std::int64_t number, double dt) const {
     fail(EMAGRAM_ERROR_TIME_STEP, "step: model '", model_->name(), "' has a time step of ", expected, " s, got ", dt,
          " s");
   for (std::size_t f = 0; f < bindings_.size(); ++f)
-    if (!bindings_[f].bound)
+    if (!bindings_[f].bound())
       fail(EMAGRAM_ERROR_MISSING_FIELD, "field '", model_->fields()[f].name, "' was not bound before the step");
 }
 
@@ -239,7 +122,7 @@ void Columns::compute_block(std::int64_t first, int n_column) {
   double* inputs = workspace_.inputs.data();
   for (int f = 0; f < model_->n_input(); ++f)
     for (int c = 0; c < n_column; ++c)
-      gather(fields[static_cast<std::size_t>(f)], bindings_[static_cast<std::size_t>(f)], first + c, inputs + c * n_in);
+      bindings_[static_cast<std::size_t>(f)].gather(fields[static_cast<std::size_t>(f)], first + c, inputs + c * n_in);
   for (int c = 0; c < n_column; ++c) reason_[static_cast<std::size_t>(first + c)] = check_inputs(inputs + c * n_in);
   clock.add_to(timing_.gather_s);
   double* outputs = outputs_.data() + first * n_out;
@@ -279,7 +162,7 @@ void Columns::close_block(const double* inputs, double* outputs, std::int64_t fi
     for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f) {
       const Field& field = model_->fields()[f];
       for (int i = field.offset; i < field.offset + field.size; ++i)
-        returned[static_cast<std::size_t>(i)] = as_returned(bindings_[f], out[i]);
+        returned[static_cast<std::size_t>(i)] = bindings_[f].as_returned(out[i]);
     }
     residual(after_, returned.data());
   }
@@ -327,13 +210,12 @@ void Columns::write_outputs(const std::int32_t* reason) {
   for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f)
     for (std::int64_t c = 0; c < number_; ++c)
       if (reason == nullptr || reason[c] < EMAGRAM_COLUMN_REJECTED)
-        scatter(model_->fields()[f], bindings_[f], c, outputs_.data() + c * model_->n_output_value());
+        bindings_[f].scatter(model_->fields()[f], c, outputs_.data() + c * model_->n_output_value());
   clock.add_to(timing_.scatter_s);
 }
 
 void Columns::end_bindings() {
-  for (auto& binding : bindings_)
-    if (!binding.persistent) binding.bound = false;
+  for (auto& binding : bindings_) binding.end();
 }
 
 void Columns::finish() {
@@ -368,7 +250,7 @@ void Columns::close(std::int64_t number, double dt) {
       double* in = workspace_.inputs.data() + c * n_in;
       double* out = outputs_.data() + (first + c) * n_out;
       for (std::size_t f = 0; f < fields.size(); ++f)
-        gather(fields[f], bindings_[f], first + c, fields[f].direction == EMAGRAM_INPUT ? in : out);
+        bindings_[f].gather(fields[f], first + c, fields[f].direction == EMAGRAM_INPUT ? in : out);
       if (!std::all_of(in, in + n_in, [](double x) { return std::isfinite(x); }) ||
           !std::all_of(out, out + n_out, [](double x) { return std::isfinite(x); }))
         fail(EMAGRAM_ERROR_REJECTED, "constrain: column ", number_of(first + c), " holds a value that is not finite");

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "binding.hpp"
 #include "emagram.h"
 #include "model.hpp"
-#include "units.hpp"
 
 namespace emagram {
 
@@ -17,7 +17,7 @@ class Columns {
   Columns(std::shared_ptr<const Model> model, std::int64_t extent_1, std::int64_t extent_2,
           const std::int64_t* identity);
 
-  void bind(const std::string& name, const emagram_field& field);
+  void bind(const std::string& name, const emagram_field& described);
 
   /// Compute the first `number` columns into the workspace. Throws before anything of the host's has changed.
   void begin(std::int64_t number, double dt, std::int64_t step);
@@ -32,23 +32,10 @@ class Columns {
   const Model& model() const { return *model_; }
 
  private:
-  /// One of the host's arrays; strides in bytes, 0 for an axis that it does not have.
-  struct Binding {
-    bool bound = false;
-    bool persistent = false;
-    bool real32 = false;
-    char* data = nullptr;
-    std::int64_t stride_1 = 0, stride_2 = 0, stride_level = 0;
-    Conversion unit;  // model = factor * host + offset
-  };
   enum class Stage { idle, begun };
 
   std::int64_t number_of(std::int64_t column) const;
   void check_call(std::int64_t number, double dt) const;
-  char* address(const Binding& binding, std::int64_t column) const;
-  void gather(const Field& field, const Binding& binding, std::int64_t column, double* row) const;
-  void scatter(const Field& field, const Binding& binding, std::int64_t column, const double* row) const;
-  double as_returned(const Binding& binding, double value) const;
   std::int32_t check_inputs(double* row) const;
   std::string describe_fault(const double* row) const;
   void compute_block(std::int64_t first, int n_column);
