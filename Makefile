@@ -4,7 +4,7 @@ python := .venv/bin/python
 folders := physics kernels emulators fortran_bridge hybrid
 cxx := $(shell find fortran_bridge tests -name '*.[ch]pp' -o -name '*.[ch]' -o -name '*.inc' -path '*/src/*')
 fortran := $(shell find physics fortran_bridge hybrid tests -name '*.[fF]90')
-native := $(cxx) $(fortran) $(shell find cmake -type f)
+native := $(cxx) $(fortran) $(shell find cmake physics/fortran fortran_bridge/fortran -type f -not -name '*.md')
 
 # Open MPI refuses to run as root, and to run more ranks than cores, unless told; tests and demo tell it.
 mpi := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1

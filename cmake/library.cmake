@@ -5,6 +5,7 @@ set(emagram_sources
     api.cpp
     archive.cpp
     binding.cpp
+    checks.cpp
     columns.cpp
     constraints.cpp
     dense_baseline.cpp
@@ -56,4 +57,8 @@ foreach(target emagram emagram_static)
   set_target_properties(${target} PROPERTIES OUTPUT_NAME emagram)
 endforeach()
 target_link_libraries(emagram PRIVATE emagram_flags)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux") # templates of the standard library would be exported too
+  target_link_options(emagram PRIVATE "LINKER:--version-script=${CMAKE_CURRENT_LIST_DIR}/libemagram.map")
+  set_target_properties(emagram PROPERTIES LINK_DEPENDS "${CMAKE_CURRENT_LIST_DIR}/libemagram.map")
+endif()
 set_target_properties(emagram PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 1)

@@ -132,6 +132,10 @@ class Model:
         """
         columns._handle.step(self._handle, number, dt, step, member)
 
+    def begin(self, columns: Columns, number: int, dt: float, *, step: int = 0, member: int = 0) -> None:
+        """The first half of `step`: compute, and leave the host's arrays alone until `Columns.finish`."""
+        columns._handle.begin(self._handle, number, dt, step, member)
+
     def constrain(self, columns: Columns, number: int, dt: float) -> None:
         """Close the bound outputs as they stand, after a coupler has merged them."""
         columns._handle.constrain(self._handle, number, dt)
@@ -181,6 +185,9 @@ class Columns:
     def __init__(self, model: Model, n_column_1: int, n_column_2: int, identity: Sequence[int] | None) -> None:
         self._model = model
         numbers = None if identity is None else [int(i) for i in identity]
+        expected = n_column_1 * n_column_2
+        if numbers is not None and len(numbers) != expected:
+            raise BridgeError(ARGUMENT_ERROR, f"identity: expected {expected} numbers, got {len(numbers)}")
         self._handle = _bridge.Columns(model._handle, n_column_1, n_column_2, numbers)
 
     def bind(
@@ -214,6 +221,10 @@ class Columns:
             raise
         except ValueError as error:
             raise BridgeError(FIELD_ERROR, str(error)) from None
+
+    def finish(self) -> None:
+        """The second half of `Model.step`: write the outputs that `Model.begin` computed."""
+        self._handle.finish()
 
     def status(self, number: int) -> NDArray[np.int32]:
         """(number) What befell each column in the last step, see COLUMN_STATUS."""

@@ -1,14 +1,10 @@
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from commands import ROOT, install
 from tiny_model import TinyModel
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
@@ -35,17 +31,4 @@ def many_field_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def emagram_build() -> Path:
     """Prefix of an installation without Python, in a folder whose name has a space; rebuilt where sources changed."""
-    build, prefix = ROOT / "build" / "native", ROOT / "build" / "native prefix"
-    cmake = [shutil.which("cmake", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "cmake"]
-    configure = ["-S", ROOT / "cmake", "-B", build, "-DEMAGRAM_PYTHON=OFF", f"-DCMAKE_INSTALL_PREFIX={prefix}"]
-    run([*cmake, *configure])
-    run([*cmake, "--build", build, "-j2"])
-    run([*cmake, "--install", build])
-    return prefix
-
-
-def run(command: list[str | Path], **options: object) -> str:
-    """Standard output of a command that must succeed; its whole output is in the failure otherwise."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return str(done.stdout)
+    return install(ROOT / "build" / "native", ROOT / "build" / "native prefix")

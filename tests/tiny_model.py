@@ -80,7 +80,10 @@ class TinyModel:
         hidden = hidden + self.weights["network.0.bias"]
         hidden = np.where(hidden < 0.0, np.float64(np.float32(0.15)) * hidden, hidden)
         row = hidden @ self.weights["network.1.weight"].T.astype(float) + self.weights["network.1.bias"]
-        row = row * self.out_scale + self.out_mean
+        return self.closed(row * self.out_scale + self.out_mean, columns)
+
+    def closed(self, row: Array, columns: dict[str, Array]) -> dict[str, Array]:
+        """The outputs from de-normalised rows: scaled, and the heating closed."""
         outputs, at = {}, 0
         for name, _, _, size, scale_by in OUTPUTS:
             outputs[name] = row[:, at : at + size] if size > 1 else row[:, at]

@@ -8,6 +8,7 @@
  */
 #include <emagram.h>
 #include <emagram_mpi.h>
+#include <limits.h>
 #include <mpi.h>
 #include <netcdf.h>
 #include <stdarg.h>
@@ -53,12 +54,20 @@ static double* allocate(int n_column, int size) {
   return malloc(sizeof(double) * ((size_t)n_column * (size_t)size + 1));
 }
 
+/* Digits only; 0 for anything else. */
+static int positive_number(const char* text) {
+  char* end = NULL;
+  const long number = text[strspn(text, "0123456789")] == '\0' ? strtol(text, &end, 10) : 0;
+  return number > INT_MAX ? 0 : (int)number;
+}
+
 static int read_arguments(Run* run, int argc, char** argv, int* chunk, emagram_options* options) {
   static const char* const policies[] = {"error", "mask", "clip"};
   if (argc < 4 || argc > 6)
     return fail(run, "expected the arguments MODEL.emg COLUMNS.nc OUTPUT.nc [CHUNK [error|mask|clip]]");
-  emagram_options_init(options);
-  *chunk = argc > 4 ? atoi(argv[4]) : 64;
+  options->struct_size = sizeof *options;
+  if (checked(run, emagram_options_init(options))) return 1;
+  *chunk = argc > 4 ? positive_number(argv[4]) : 64;
   if (*chunk < 1) return fail(run, "argument CHUNK: expected a positive number of columns, got '%s'", argv[4]);
   if (argc < 6) return 0;
   for (int policy = 0; policy < 3; ++policy)

@@ -87,7 +87,8 @@ contains
     policy = "error"
     if (n > 3) call get_command_argument(4, chunk)
     if (n > 4) call get_command_argument(5, policy)
-    read (chunk, *, iostat=ierr) args%chunk
+    args%chunk = 0
+    if (verify(trim(chunk), "0123456789") == 0) read (chunk, *, iostat=ierr) args%chunk
     if (ierr /= 0 .or. args%chunk < 1) then
       ierr = 1
       errmsg = "argument CHUNK: expected a positive number of columns, got '"//trim(chunk)//"'"
@@ -189,6 +190,8 @@ contains
     integer(int32), allocatable :: whole_reason(:)
     integer :: number(n_rank), first(n_rank), i, n
 
+    number = 0 ! the other ranks multiply them too
+    first = 0
     call MPI_Gather(mine%number, 1, MPI_INTEGER, number, 1, MPI_INTEGER, 0, MPI_COMM_WORLD)
     call MPI_Gather(mine%first, 1, MPI_INTEGER, first, 1, MPI_INTEGER, 0, MPI_COMM_WORLD)
     do i = n_input + 1, size(fields)

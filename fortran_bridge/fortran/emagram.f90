@@ -24,7 +24,7 @@ module emagram
     emagram_error_checksum, emagram_error_selftest, emagram_error_field, emagram_error_missing_field, &
     emagram_error_time_step, emagram_error_rejected, emagram_error_unsupported, emagram_error_memory, &
     emagram_error_internal
-  use emagram_c, only: emagram_persistent, emagram_field, emagram_options, emagram_last_error, emagram_options_init, &
+  use emagram_c, only: emagram_persistent, emagram_field, emagram_options, emagram_last_error, &
     c_description => emagram_description, c_field_description => emagram_field_description, &
     c_open => emagram_open, c_open_memory => emagram_open_memory, c_close => emagram_close, &
     c_describe => emagram_describe, c_describe_field => emagram_describe_field, &
@@ -49,7 +49,7 @@ module emagram
   public :: emagram_timing
 
   !> Long enough for every sentence of the library: character(len=emagram_message_length) :: errmsg.
-  integer, parameter, public :: emagram_message_length = 512
+  integer, parameter, public :: emagram_message_length = 1024
 
   !> One input or output of a model.
   type, public :: emagram_field_description
@@ -151,9 +151,8 @@ contains
     logical, intent(in), optional :: allow_other_dt
     logical, intent(in), optional :: defer_constraints
     type(emagram_options) :: options
-    integer(c_int) :: code
 
-    code = emagram_options_init(options)
+    options%struct_size = c_sizeof(options) ! the other components are those of the type, which are the defaults
     if (present(policy)) options%policy = policy
     if (present(allow_other_dt)) options%allow_other_dt = merge(1_c_int32_t, 0_c_int32_t, allow_other_dt)
     if (present(defer_constraints)) options%defer_constraints = merge(1_c_int32_t, 0_c_int32_t, defer_constraints)

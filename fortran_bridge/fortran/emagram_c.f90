@@ -151,7 +151,7 @@ module emagram_c
     function emagram_options_init(options) result(code) bind(c, name="emagram_options_init")
       import :: c_int, emagram_options
       implicit none (type, external)
-      type(emagram_options), intent(out) :: options
+      type(emagram_options), intent(inout) :: options
       integer(c_int) :: code
     end function emagram_options_init
 

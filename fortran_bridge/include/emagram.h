@@ -7,8 +7,8 @@
  *
  * Every function returns an int: EMAGRAM_OK (0), assigned last, or the code of the first error, whose text
  * emagram_last_error() gives for the calling thread. None throws, exits, prints, or changes the caller's
- * floating-point environment. Two settings belong to the process, not to a model: the log callback and
- * the parallel_for.
+ * floating-point environment. Of the process, not of a model, are the log callback, the parallel_for, and
+ * the environment variable EMAGRAM_ISA (avx512, avx2 or baseline), which forces an instruction set.
  *
  * Level 0 is the model top. Outputs are rates per second and fluxes.
  */
@@ -110,7 +110,7 @@ typedef struct emagram_field {
   emagram_axis axis[EMAGRAM_MAX_AXES];
 } emagram_field;
 
-/* How a model is opened; NULL stands for the values of emagram_options_init. */
+/* How a model is opened; NULL stands for the values of emagram_options_init, for which the caller sets struct_size. */
 typedef struct emagram_options {
   size_t struct_size;        /* sizeof(emagram_options) */
   int32_t policy;            /* EMAGRAM_POLICY_*; default error */
@@ -169,7 +169,7 @@ EMAGRAM_API int emagram_open(const char* path, const emagram_options* options, e
 EMAGRAM_API int emagram_open_memory(const void* bytes, size_t size, const emagram_options* options,
                                     emagram_model** model);
 
-/* Give the model back and set the handle to null. Columns made from it stay usable. */
+/* Give the model back and set the handle to null. Columns made from it can still be finished, read and freed. */
 EMAGRAM_API int emagram_close(emagram_model** model);
 
 /* Fill a description; the caller sets struct_size. `index` counts from 0 to n_field - 1. */
@@ -201,7 +201,9 @@ EMAGRAM_API int emagram_finish(emagram_columns* columns);
 EMAGRAM_API int emagram_status(const emagram_columns* columns, int64_t number, int32_t* reason);
 
 /* Apply the model's constraint sequence to the bound inputs and to the outputs as they now stand in the host's
- * arrays, after a coupler has merged them. Rejected columns of the last step are closed too. */
+ * arrays, after a coupler has merged them: columns that the last step rejected are closed with what the host put
+ * there. A column that is not finite, or whose pressure does not increase, fails the call (policy `error`) or is left
+ * as it is. */
 EMAGRAM_API int emagram_constrain(const emagram_model* model, emagram_columns* columns, int64_t number, double dt);
 
 /* Residual of column budget `index` in the last step or constrain, before and after the constraints:

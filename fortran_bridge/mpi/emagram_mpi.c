@@ -94,15 +94,20 @@ int emagram_mpi_open(const char* path, const emagram_options* options, MPI_Comm 
   MPI_Comm_rank(comm, &rank);
   char* bytes = NULL;
   size_t size = 0;
-  int code = rank == 0 ? read_file(path, &bytes, &size) : EMAGRAM_OK;
+  int code = EMAGRAM_OK;
+  if (model == NULL)
+    code = fail(EMAGRAM_ERROR_ARGUMENT, "model is null");
+  else
+    *model = NULL;
+  if (code == EMAGRAM_OK && rank == 0) code = read_file(path, &bytes, &size);
   code = emagram_mpi_agree(comm, code, last_error, message_size);
   if (code == EMAGRAM_OK) code = broadcast(comm, rank, &bytes, &size);
   if (code == EMAGRAM_OK) {
     emagram_model* opened = NULL;
     code = emagram_open_memory(bytes, size, options, &opened);
-    if (code != EMAGRAM_OK) fail(code, "%s", emagram_last_error());
+    if (code != EMAGRAM_OK) fail(code, "'%s': %s", path, emagram_last_error());
     code = emagram_mpi_agree(comm, code, last_error, message_size);
-    if (code == EMAGRAM_OK && model != NULL)
+    if (code == EMAGRAM_OK)
       *model = opened;
     else if (opened != NULL)
       emagram_close(&opened);

@@ -4,6 +4,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "emagram.h"
 #include "thermodynamics.hpp"
 #include "units.hpp"
@@ -16,7 +19,10 @@ PyObject* error_type = nullptr;  // fortran_bridge.errors.BridgeError(code, text
 
 void check(int code) {
   if (code == EMAGRAM_OK) return;
-  const auto error = py::reinterpret_borrow<py::object>(error_type)(code, emagram_last_error());
+  const char* message = emagram_last_error();  // may quote a damaged file
+  const auto decoded = py::reinterpret_steal<py::object>(
+      PyUnicode_DecodeUTF8(message, static_cast<py::ssize_t>(std::strlen(message)), "replace"));
+  const auto error = py::reinterpret_borrow<py::object>(error_type)(code, decoded);
   PyErr_SetObject(error_type, error.ptr());
   throw py::error_already_set();
 }
@@ -24,7 +30,8 @@ void check(int code) {
 class Model {
  public:
   Model(const py::bytes& bytes, int policy, bool allow_other_dt, bool defer_constraints) {
-    emagram_options options;
+    emagram_options options{};
+    options.struct_size = sizeof options;
     check(emagram_options_init(&options));
     options.policy = policy;
     options.allow_other_dt = allow_other_dt;
@@ -120,18 +127,31 @@ class Columns {
     }
     check(code);
   }
-  void finish() { check(emagram_finish(handle_)); }
+  void finish() {
+    int code;
+    {
+      const py::gil_scoped_release release;
+      code = emagram_finish(handle_);
+    }
+    check(code);
+  }
   void constrain(const Model& model, std::int64_t number, double dt) {
-    check(emagram_constrain(model.handle(), handle_, number, dt));
+    int code;
+    {
+      const py::gil_scoped_release release;
+      code = emagram_constrain(model.handle(), handle_, number, dt);
+    }
+    check(code);
   }
 
   py::array_t<std::int32_t> status(std::int64_t number) const {
-    py::array_t<std::int32_t> reason(number);
+    py::array_t<std::int32_t> reason(std::max<std::int64_t>(number, 0));
     check(emagram_status(handle_, number, reason.mutable_data()));
     return reason;
   }
   py::tuple budget(std::int32_t index, std::int64_t number) const {
-    py::array_t<double> before(number), after(number);
+    const auto size = std::max<std::int64_t>(number, 0);
+    py::array_t<double> before(size), after(size);
     check(emagram_budget(handle_, index, number, before.mutable_data(), after.mutable_data()));
     return py::make_tuple(before, after);
   }

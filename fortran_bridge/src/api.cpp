@@ -8,6 +8,7 @@
 #include <mutex>
 #include <new>
 #include <shared_mutex>
+#include <stdexcept>
 #include <unordered_map>
 
 #include "columns.hpp"
@@ -27,6 +28,7 @@ void remember(const char* message) noexcept { std::snprintf(last_error, sizeof l
 /// Runs `body`; success is assigned last.
 template <class Body>
 int guarded(Body&& body) noexcept {
+  const DefaultFloatingPoint environment;
   int code = EMAGRAM_ERROR_INTERNAL;
   try {
     body();
@@ -38,6 +40,9 @@ int guarded(Body&& body) noexcept {
   } catch (const std::bad_alloc&) {
     code = EMAGRAM_ERROR_MEMORY;
     remember("out of memory");
+  } catch (const std::length_error&) {
+    code = EMAGRAM_ERROR_MEMORY;
+    remember("out of memory: a size beyond all memory was asked for");
   } catch (const std::exception& error) {
     remember(error.what());
   } catch (...) {
@@ -47,7 +52,7 @@ int guarded(Body&& body) noexcept {
 }
 
 /// The handles that are alive. A handle is looked up before it is followed, so that one that was closed, or never
-/// was, gives an error and not a crash.
+/// was, gives an error and not a crash, as long as its address has not been given to a later object.
 template <class Object>
 class Registry {
  public:
@@ -69,9 +74,9 @@ class Registry {
   }
 
   void remove(const void* handle) {
-    find(handle);
+    const auto object = find(handle);  // destroyed after the lock is given back
     const std::unique_lock lock(mutex_);
-    alive_.erase(handle);
+    if (alive_.erase(handle) == 0) fail(EMAGRAM_ERROR_ARGUMENT, kind_, ": the handle is not alive (closed already?)");
   }
 
  private:
@@ -139,7 +144,6 @@ std::vector<std::byte> read_file(const char* path) {
 }
 
 emagram_model* open_bytes(Bytes bytes, const emagram_options* options) {
-  const DefaultFloatingPoint environment;
   auto model = std::make_shared<const Model>(bytes, chosen(options));
   log(EMAGRAM_LOG_INFO, text("opened model '", model->name(), "', sha256 ", model->sha256()));
   return static_cast<emagram_model*>(models().add(std::move(model)));
@@ -175,10 +179,7 @@ int emagram_abi_version(void) { return EMAGRAM_ABI_VERSION; }
 const char* emagram_last_error(void) { return last_error; }
 
 int emagram_options_init(emagram_options* options) {
-  return guarded([&] {
-    require(options, "options");
-    *options = defaults();
-  });
+  return guarded([&] { deliver(defaults(), options, "options"); });
 }
 
 int emagram_open(const char* path, const emagram_options* options, emagram_model** model) {
@@ -283,7 +284,6 @@ int emagram_step(const emagram_model* model, emagram_columns* columns, int64_t n
   return guarded([&] {
     static_cast<void>(member);  // random numbers come with stochastic models
     const auto found = columns_of(model, columns);
-    const DefaultFloatingPoint environment;
     found->begin(number, dt, step);
     found->finish();
   });
@@ -294,7 +294,6 @@ int emagram_begin(const emagram_model* model, emagram_columns* columns, int64_t 
   return guarded([&] {
     static_cast<void>(member);
     const auto found = columns_of(model, columns);
-    const DefaultFloatingPoint environment;
     found->begin(number, dt, step);
   });
 }
@@ -302,7 +301,6 @@ int emagram_begin(const emagram_model* model, emagram_columns* columns, int64_t 
 int emagram_finish(emagram_columns* columns) {
   return guarded([&] {
     const auto found = all_columns().find(columns);
-    const DefaultFloatingPoint environment;
     found->finish();
   });
 }
@@ -318,7 +316,6 @@ int emagram_status(const emagram_columns* columns, int64_t number, int32_t* reas
 int emagram_constrain(const emagram_model* model, emagram_columns* columns, int64_t number, double dt) {
   return guarded([&] {
     const auto found = columns_of(model, columns);
-    const DefaultFloatingPoint environment;
     found->constrain(number, dt);
   });
 }

@@ -59,6 +59,16 @@ std::string shape_text(const std::vector<std::size_t>& shape) {
   return out + ")";
 }
 
+/// Sizes and offsets of safetensors; a float or a negative number throws.
+std::vector<std::size_t> sizes(const Json& json) {
+  std::vector<std::size_t> out;
+  for (const auto& entry : json) {
+    if (!entry.is_number_unsigned()) broken("a tensor's shape or offset is not an integer");
+    out.push_back(entry.get<std::size_t>());
+  }
+  return out;
+}
+
 }  // namespace
 
 Archive::Archive(Bytes file) {
@@ -92,8 +102,14 @@ Bytes Archive::member(const std::string& name) const {
 Json parse_json(Bytes bytes, const std::string& what) {
   const auto in = characters(bytes);
   auto json = Json::parse(in.begin(), in.end(), nullptr, false);
-  if (!json.is_object()) broken(text(what, " is not a JSON object"));
+  if (!json.is_object() || in.find('\0') != std::string_view::npos) broken(text(what, " is not a JSON object"));
   return json;
+}
+
+int integer(const Json& json, const std::string& what, int least, int most) {
+  if (!json.is_number_integer() || json < least || json > most)
+    broken(text(what, ": expected an integer from ", least, " to ", most, ", got ", json.dump().substr(0, 40)));
+  return json.get<int>();
 }
 
 Tensors::Tensors(Bytes member, std::string member_name) : member_name_(std::move(member_name)) {
@@ -104,10 +120,10 @@ Tensors::Tensors(Bytes member, std::string member_name) : member_name_(std::move
   try {
     for (const auto& [name, entry] : header.items()) {
       if (name == "__metadata__") continue;
-      View view{entry.at("dtype"), entry.at("shape"), {}};
+      View view{entry.at("dtype"), sizes(entry.at("shape")), {}};
       const std::size_t item = view.dtype == "F64" ? 8 : view.dtype == "F32" ? 4 : 0;
-      const auto range = entry.at("data_offsets").get<std::array<std::size_t, 2>>();
-      if (item == 0 || range[1] < range[0] || range[1] - range[0] != n_bytes(view.shape, item))
+      const auto range = sizes(entry.at("data_offsets"));
+      if (item == 0 || range.size() != 2 || range[1] < range[0] || range[1] - range[0] != n_bytes(view.shape, item))
         broken(text("tensor '", name, "' of ", member_name_, " contradicts its own description"));
       view.data = slice(data, range[0], range[1] - range[0]);
       views_.emplace(name, std::move(view));

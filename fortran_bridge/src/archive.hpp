@@ -57,4 +57,8 @@ class Tensors {
 /// Parses a JSON object; throws Error (format) naming `what`.
 Json parse_json(Bytes text, const std::string& what);
 
+/// An integer from `least` to `most`. Conversions of the JSON library would truncate 1.9, wrap 2^32 + 1 and read true
+/// as 1. Throws Error (format) naming `what`.
+int integer(const Json& json, const std::string& what, int least, int most);
+
 }  // namespace emagram

@@ -51,6 +51,8 @@ struct Axes {
 std::int64_t item_size(const emagram_field& field) { return field.dtype == EMAGRAM_REAL32 ? 4 : 8; }
 
 void check_memory(const std::string& name, const emagram_field& field, bool no_columns) {
+  if ((field.flags & ~EMAGRAM_PERSISTENT) != 0)
+    fail(EMAGRAM_ERROR_FIELD, "field '", name, "': expected flags 0 or EMAGRAM_PERSISTENT, got ", field.flags);
   if (field.device != EMAGRAM_CPU)
     fail(EMAGRAM_ERROR_UNSUPPORTED, "field '", name, "': arrays on device ", field.device, " are not supported yet");
   if (field.dtype != EMAGRAM_REAL32 && field.dtype != EMAGRAM_REAL64)
@@ -70,6 +72,7 @@ Axes sort_axes(const std::string& name, const emagram_field& field) {
       fail(EMAGRAM_ERROR_FIELD, "field '", name, "': axis ", a, " has role neighbour, but the stencil is 1x1");
     if (role < EMAGRAM_AXIS_COLUMN_1 || role > EMAGRAM_AXIS_LEVEL)
       fail(EMAGRAM_ERROR_FIELD, "field '", name, "': axis ", a, ": ", role, " is not a role");
+    if (reserved != 0) fail(EMAGRAM_ERROR_FIELD, "field '", name, "': axis ", a, ": reserved is not 0");
     if (axes.extent[role] != absent)
       fail(EMAGRAM_ERROR_FIELD, "field '", name, "': two axes have the role ", role_name(role));
     if (extent < 0 || (extent > 1 && stride % item_size(field) != 0))
@@ -101,6 +104,10 @@ Binding::Binding(const Field& field, const emagram_field& described, std::int64_
   stride_1_ = axes.stride[EMAGRAM_AXIS_COLUMN_1];
   stride_2_ = axes.stride[EMAGRAM_AXIS_COLUMN_2];
   stride_level_ = axes.stride[EMAGRAM_AXIS_LEVEL];
+  const bool writes = field.direction != EMAGRAM_INPUT && extent_1 * extent_2 > 0;
+  for (const auto role : {EMAGRAM_AXIS_COLUMN_1, EMAGRAM_AXIS_COLUMN_2, EMAGRAM_AXIS_LEVEL})
+    if (writes && axes.extent[role] > 1 && axes.stride[role] == 0)
+      fail(EMAGRAM_ERROR_FIELD, "field '", name, "': an output needs a stride along its axis ", role_name(role));
   if (described.unit != nullptr) unit_ = conversion(described.unit, field.unit, name);
 }
 

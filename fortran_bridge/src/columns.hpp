@@ -34,16 +34,25 @@ class Columns {
  private:
   enum class Stage { idle, begun };
 
+  /// One pass over the columns of a call: what befell each, and the first fault for the message.
+  struct Pass {
+    bool constrain;
+    std::vector<std::int32_t> reason;
+    std::int64_t n_rejected;
+    std::string first_fault;
+  };
+
   std::int64_t number_of(std::int64_t column) const;
-  void check_call(std::int64_t number, double dt) const;
-  std::int32_t check_inputs(double* row) const;
-  std::string describe_fault(const double* row) const;
-  void compute_block(std::int64_t first, int n_column);
-  void close_block(const double* inputs, double* outputs, std::int64_t first, int n_column, bool constrain,
-                   const std::int32_t* reason);
+  void check_call(const char* call, std::int64_t number, double dt) const;
+  Pass start_pass(std::int64_t number, bool constrain);
+  void reject(Pass& pass, std::int64_t column, std::int32_t reason, const double* inputs, const double* outputs) const;
+  void judge(const Pass& pass, const std::string& call) const;
+  void gather_block(std::int64_t first, int n_column, int direction, double* rows, int n_value) const;
+  void compute_block(Pass& pass, std::int64_t first, int n_column);
+  void close_block(Pass& pass, std::int64_t first, int n_column);
   void compute(std::int64_t number, double dt, std::int64_t step);
   void close(std::int64_t number, double dt);
-  void write_outputs(const std::int32_t* reason);
+  void write_outputs(const std::vector<std::int32_t>& reason);
   void end_bindings();
 
   std::shared_ptr<const Model> model_;
@@ -51,12 +60,10 @@ class Columns {
   std::vector<std::int64_t> identity_;  // empty: counted from 0
   std::vector<Binding> bindings_;       // as model_->fields()
   Model::Workspace workspace_;
-  std::vector<double> outputs_;  // (number, n_output_value) of the call in progress
-  std::vector<std::int32_t> reason_;
+  std::vector<double> outputs_;         // (number, n_output_value) of the call in progress
+  std::vector<std::int32_t> reason_;    // of the last step
   std::vector<double> before_, after_;  // (n_budget, number)
   std::int64_t number_ = 0;
-  std::string first_fault_;
-  std::int64_t n_rejected_ = 0;
   Stage stage_ = Stage::idle;
   emagram_timing timing_{};
 };

@@ -30,6 +30,9 @@ std::string verified_manifest_hash(const Archive& archive) {
 void verify_members(const Archive& archive, const Json& members) {
   for (const auto& [name, entry] : members.items()) {
     const Bytes bytes = archive.member(name);
+    if (!entry.at("size").is_number_unsigned() || entry.at("size") != bytes.size())
+      fail(EMAGRAM_ERROR_FORMAT, "model file: ", name, " has ", bytes.size(), " bytes, the manifest says ",
+           entry.at("size").dump());
     if (sha256(bytes.data(), bytes.size()) != entry.at("sha256").get<std::string>())
       fail(EMAGRAM_ERROR_CHECKSUM, "model file: ", name, " does not match its SHA-256");
   }
@@ -62,6 +65,11 @@ double finite(double value, const char* what) {
   return value;
 }
 
+double positive(double value, const char* what) {
+  if (finite(value, what) <= 0.0) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: ", what, " must be positive, got ", value);
+  return value;
+}
+
 }  // namespace
 
 Model::Model(Bytes file, const emagram_options& options) : options_(options) {
@@ -73,7 +81,8 @@ Model::Model(Bytes file, const emagram_options& options) : options_(options) {
   const Json manifest = parse_json(text, "manifest.json");
   try {
     if (manifest.at("format") != "emagram-model") fail(EMAGRAM_ERROR_FORMAT, "manifest.json: not an Emagram model");
-    if (const int version = manifest.at("format_version"); version > format_version || version < 1)
+    if (const int version = integer(manifest.at("format_version"), "format_version", 1, 1 << 30);
+        version > format_version)
       fail(EMAGRAM_ERROR_VERSION, "model file: format version ", version, " is newer than this library reads (",
            format_version, ")");
     const Json& members = manifest.at("members");
@@ -95,19 +104,17 @@ void Model::read_manifest(const Json& manifest) {
   if (const auto stencil = manifest.at("stencil").get<std::array<int, 2>>(); stencil != std::array<int, 2>{1, 1})
     fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: a stencil of ", stencil[0], "x", stencil[1],
          " is not supported yet");
-  time_step_ = manifest.at("time_step").is_null() ? 0.0 : finite(manifest.at("time_step"), "time_step");
-  if (time_step_ < 0.0) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: time_step is negative");
+  if (!manifest.at("time_step").is_null()) time_step_ = positive(manifest.at("time_step"), "time_step");
   const Json& vertical = manifest.at("vertical");
-  n_level_ = vertical.at("n_level");
-  if (n_level_ < 1 || n_level_ > largest_size) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: n_level is ", n_level_);
+  n_level_ = integer(vertical.at("n_level"), "n_level", 1, largest_size);
   if (vertical.at("order") != "top_to_bottom")
     fail(EMAGRAM_ERROR_FORMAT, "manifest.json: the level order must be top_to_bottom");
   read_fields(manifest.at("inputs"), EMAGRAM_INPUT);
   n_input_ = static_cast<int>(fields_.size());
   read_fields(manifest.at("outputs"), EMAGRAM_OUTPUT);
   const Json& constants = manifest.at("constants");
-  epsilon_ = finite(constants.at("gas_constant_dry_air"), "gas_constant_dry_air") /
-             finite(constants.at("gas_constant_water_vapor"), "gas_constant_water_vapor");
+  epsilon_ = positive(constants.at("gas_constant_dry_air"), "gas_constant_dry_air") /
+             positive(constants.at("gas_constant_water_vapor"), "gas_constant_water_vapor");
   read_features(manifest.at("features"));
   read_constraints(manifest.at("constraints"), constants);
 }
@@ -119,22 +126,31 @@ void Model::read_fields(const Json& entries, int direction) {
     field.name = entry.at("name");
     field.unit = entry.at("unit");
     field.direction = direction;
-    field.size = entry.at("size");
+    field.size = integer(entry.at("size"), "size of '" + field.name + "'", 1, largest_size + 1);
     field.dimension = dimension_of(entry.at("dimension"), field.size, n_level_);
     field.offset = n_value;
-    const auto range = entry.at("valid_range").get<std::array<double, 2>>();
-    field.valid_minimum = finite(range[0], "valid_range");
-    field.valid_maximum = finite(range[1], "valid_range");
-    field.increasing = entry.value("monotonic", "") == "increasing";
+    if (direction == EMAGRAM_INPUT || entry.contains("valid_range")) read_valid_range(entry, field);
+    if (entry.contains("monotonic") && entry.at("monotonic") != "increasing")
+      fail(EMAGRAM_ERROR_FORMAT, "manifest.json: '", field.name, "': monotonic can only be \"increasing\"");
+    field.increasing = entry.contains("monotonic");
     if (direction == EMAGRAM_OUTPUT && entry.contains("scale_by") && !entry.at("scale_by").is_null())
       field.scale_by = expect(entry.at("scale_by"), EMAGRAM_INPUT, EMAGRAM_PER_COLUMN).offset;
-    for (const auto& other : fields_)
-      if (other.name == field.name) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: field '", field.name, "' stands twice");
+    if (!names_.insert(field.name).second)
+      fail(EMAGRAM_ERROR_FORMAT, "manifest.json: field '", field.name, "' stands twice");
     if (n_value > largest_row - field.size) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: too many values a column");
     n_value += field.size;
     fields_.push_back(std::move(field));
   }
   if (n_value == 0) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: no inputs or no outputs");
+}
+
+void Model::read_valid_range(const Json& entry, Field& field) const {
+  const Json& range = entry.at("valid_range");
+  if (range.size() != 2) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: '", field.name, "': valid_range is not a pair");
+  field.valid_minimum = finite(range.at(0), "valid_range");
+  field.valid_maximum = finite(range.at(1), "valid_range");
+  if (field.valid_minimum > field.valid_maximum)
+    fail(EMAGRAM_ERROR_FORMAT, "manifest.json: '", field.name, "': valid_range is reversed");
 }
 
 void Model::read_features(const Json& entries) {
@@ -145,7 +161,8 @@ void Model::read_features(const Json& entries) {
     const auto transform = known.find(name);
     if (transform == known.end())
       fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: transform '", name, "' is not supported");
-    Feature feature{transform->second, {}, entry.at("size"), n_feature_value_};
+    const int size = integer(entry.at("size"), "size of feature '" + name + "'", 1, largest_size + 1);
+    Feature feature{transform->second, {}, size, n_feature_value_};
     const std::size_t n_argument = feature.transform == Transform::relative_humidity ? 3 : 1;
     for (const std::string argument : entry.at("inputs")) {
       const int at = find(argument, EMAGRAM_INPUT);
@@ -157,9 +174,11 @@ void Model::read_features(const Json& entries) {
     if (feature.inputs.size() != n_argument)
       fail(EMAGRAM_ERROR_FORMAT, "manifest.json: transform '", name, "': expected ", n_argument, " inputs, got ",
            feature.inputs.size());
-    n_feature_value_ += feature.size;
+    if (n_feature_value_ > largest_row - size) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: too many feature values");
+    n_feature_value_ += size;
     features_.push_back(std::move(feature));
   }
+  if (n_feature_value_ == 0) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: no features");
 }
 
 void Model::read_constraints(const Json& entries, const Json& constants) {
@@ -171,11 +190,12 @@ void Model::read_constraints(const Json& entries, const Json& constants) {
     law.unit = entry.at("unit");
     law.n_level = n_level_;
     law.heating = expect(entry.at("heating"), EMAGRAM_OUTPUT, EMAGRAM_PER_LAYER).offset;
-    law.interface_pressure = expect(entry.at("interface_pressure"), EMAGRAM_INPUT, EMAGRAM_PER_INTERFACE).offset;
-    law.heat_capacity = finite(constants.at("heat_capacity_dry_air"), "heat_capacity_dry_air");
-    law.gravity = finite(constants.at("gravity"), "gravity");
-    if (law.heat_capacity <= 0.0 || law.gravity <= 0.0)
-      fail(EMAGRAM_ERROR_FORMAT, "manifest.json: heat capacity and gravity must be positive");
+    const Field& pressure = expect(entry.at("interface_pressure"), EMAGRAM_INPUT, EMAGRAM_PER_INTERFACE);
+    if (!pressure.increasing)  // or a layer could have no mass
+      fail(EMAGRAM_ERROR_FORMAT, "constraint '", law.name, "': expected '", pressure.name, "' to be monotonic");
+    law.interface_pressure = pressure.offset;
+    law.heat_capacity = positive(constants.at("heat_capacity_dry_air"), "heat_capacity_dry_air");
+    law.gravity = positive(constants.at("gravity"), "gravity");
     for (const auto& term : entry.at("fluxes")) {
       const std::string name = term.at("name");
       const bool is_output = find(name, EMAGRAM_OUTPUT) >= 0;
@@ -197,6 +217,9 @@ void Model::read_tensors(const Tensors& tensors) {
   output_scale_ = tensors.real64("outputs.scale", {outputs});
   for (const double scale : feature_scale_)
     if (!(scale > 0.0)) fail(EMAGRAM_ERROR_FORMAT, "tensor 'features.scale': every value must be positive");
+  for (std::size_t i = 0; i < inputs; ++i)
+    if (!(training_minimum_[i] <= training_maximum_[i]))
+      fail(EMAGRAM_ERROR_FORMAT, "tensor 'inputs.minimum': value ", i, " is not at most that of inputs.maximum");
 }
 
 int Model::find(const std::string& name, int direction) const {
@@ -208,8 +231,8 @@ int Model::find(const std::string& name, int direction) const {
 const Field& Model::expect(const std::string& name, int direction, int dimension) const {
   const int at = find(name, direction);
   if (at < 0 || fields_[at].dimension != dimension)
-    fail(EMAGRAM_ERROR_FORMAT, "manifest.json: '", name, "' is used as an ",
-         direction == EMAGRAM_INPUT ? "input" : "output", " that it is not");
+    fail(EMAGRAM_ERROR_FORMAT, "manifest.json: expected an ", direction == EMAGRAM_INPUT ? "input" : "output", " '",
+         name, "' of the right dimension, got none");
   return fields_[at];
 }
 
@@ -229,13 +252,15 @@ void Model::transform(const Feature& feature, const double* inputs, float* featu
 void Model::prepare(Workspace& workspace) const {
   plan_->prepare(workspace.plan, block);
   workspace.inputs.resize(static_cast<std::size_t>(block) * static_cast<std::size_t>(n_input_value_));
+  if (options_.policy == EMAGRAM_POLICY_CLIP) workspace.seen.resize(workspace.inputs.size());
 }
 
-void Model::predict(const double* inputs, int n_column, double* outputs, Workspace& workspace) const {
+void Model::predict(const double* seen, const double* inputs, int n_column, double* outputs,
+                    Workspace& workspace) const {
   float* features = plan_->input(workspace.plan);
   for (int c = 0; c < n_column; ++c)
     for (const auto& feature : features_)
-      transform(feature, inputs + c * n_input_value_, features + c * plan_->input_stride() + feature.offset);
+      transform(feature, seen + c * n_input_value_, features + c * plan_->input_stride() + feature.offset);
   plan_->run(workspace.plan, n_column);
   const float* result = plan_->output(workspace.plan);
   for (int c = 0; c < n_column; ++c) {
@@ -252,8 +277,7 @@ void Model::predict(const double* inputs, int n_column, double* outputs, Workspa
 
 /// Stored inputs must give the stored outputs on this machine, with this library.
 void Model::self_test(const Json& expectation, const Tensors& tensors) const {
-  const int n = expectation.at("columns");
-  if (n < 1 || n > block) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: the self-test has ", n, " columns");
+  const int n = integer(expectation.at("columns"), "columns of the self-test", 1, block);
   Workspace workspace;
   prepare(workspace);
   std::vector<double> outputs(static_cast<std::size_t>(n * n_output_value_));
@@ -266,13 +290,13 @@ void Model::self_test(const Json& expectation, const Tensors& tensors) const {
       std::copy_n(stored.back().data() + c * field.size, field.size,
                   workspace.inputs.data() + c * n_input_value_ + field.offset);
   }
-  predict(workspace.inputs.data(), n, outputs.data(), workspace);
+  predict(workspace.inputs.data(), workspace.inputs.data(), n, outputs.data(), workspace);
   for (int c = 0; c < n; ++c)
     for (const auto& law : constraints_)
       law.apply(workspace.inputs.data() + c * n_input_value_, outputs.data() + c * n_output_value_);
   for (std::size_t f = static_cast<std::size_t>(n_input_); f < fields_.size(); ++f) {
     const Field& field = fields_[f];
-    const double tolerance = expectation.at("tolerance").at(field.name);
+    const double tolerance = finite(expectation.at("tolerance").at(field.name), "tolerance");
     for (int c = 0; c < n; ++c)
       for (int i = 0; i < field.size; ++i) {
         const double got = outputs[static_cast<std::size_t>(c * n_output_value_ + field.offset + i)];

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,13 +46,15 @@ class Model {
 
   struct Workspace {
     Plan::Workspace plan;
-    std::vector<double> inputs;  // (block, n_input_value)
+    std::vector<double> inputs;    // (block, n_input_value)
+    std::vector<double> seen;      // the same, clipped for the network
+    std::vector<double> returned;  // (n_output_value)
   };
   void prepare(Workspace& workspace) const;
 
-  /// inputs (n_column, n_input_value), outputs (n_column, n_output_value), in the model's units and float64;
-  /// n_column ≤ block. Without the constraints.
-  void predict(const double* inputs, int n_column, double* outputs, Workspace& workspace) const;
+  /// The network on `seen`, scaled by `inputs`, both (n_column, n_input_value), gives outputs
+  /// (n_column, n_output_value), in the model's units and float64; n_column ≤ block. Without the constraints.
+  void predict(const double* seen, const double* inputs, int n_column, double* outputs, Workspace& workspace) const;
 
   const emagram_options& options() const { return options_; }
   const std::vector<Field>& fields() const { return fields_; }
@@ -71,6 +74,7 @@ class Model {
  private:
   void read_manifest(const Json& manifest);
   void read_fields(const Json& entries, int direction);
+  void read_valid_range(const Json& entry, Field& field) const;
   void read_features(const Json& entries);
   void read_constraints(const Json& entries, const Json& constants);
   void read_tensors(const Tensors& tensors);
@@ -85,6 +89,7 @@ class Model {
   double time_step_ = 0.0;
   double epsilon_ = 0.0;       // ratio of the gas constants of dry air and water vapour
   std::vector<Field> fields_;  // inputs, then outputs
+  std::set<std::string> names_;
   std::vector<Feature> features_;
   std::vector<double> feature_mean_, feature_scale_, output_mean_, output_scale_;
   std::vector<double> training_minimum_, training_maximum_;

@@ -67,7 +67,7 @@ std::string known_operation(const Json& entry) {
 
 Plan::Plan(const Json& json, const Tensors& tensors, std::int64_t n_feature, std::int64_t n_output) {
   try {
-    if (const auto version = json.at("plan_version").get<int>(); version != 1)
+    if (const int version = integer(json.at("plan_version"), "plan_version", 1, 1 << 30); version != 1)
       fail(EMAGRAM_ERROR_VERSION, "plan.json: version ", version, " is newer than this library reads (1)");
     std::map<std::string, int> value = {{json.at("input").get<std::string>(), 0}};
     std::vector<std::int64_t> width = {n_feature};
@@ -81,7 +81,8 @@ Plan::Plan(const Json& json, const Tensors& tensors, std::int64_t n_feature, std
       op.n_in = width[op.input];
       const auto name = entry.at("weight").get<std::string>();
       const auto& shape = tensors.view(name).shape;
-      if (shape.size() != 2 || shape[0] == 0) fail(EMAGRAM_ERROR_FORMAT, "tensor '", name, "': expected two axes");
+      if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0)
+        fail(EMAGRAM_ERROR_FORMAT, "tensor '", name, "': expected two axes, neither empty");
       op.n_out = static_cast<std::int64_t>(shape[0]);
       const auto n_in = static_cast<std::size_t>(op.n_in), n_out = static_cast<std::size_t>(op.n_out);
       op.weight = pack(tensors.real32(name, {n_out, n_in}), op.n_out, op.n_in);
@@ -91,8 +92,9 @@ Plan::Plan(const Json& json, const Tensors& tensors, std::int64_t n_feature, std
         std::copy(bias.begin(), bias.end(), op.bias.begin());
       }
       op.activation = activation(entry.at("activation").at("name").get<std::string>());
-      op.slope = entry.at("activation").value("slope", 0.0f);
-      value[entry.at("output").get<std::string>()] = op.output;
+      if (op.activation == Activation::leaky_relu) op.slope = entry.at("activation").at("slope");
+      if (!value.emplace(entry.at("output").get<std::string>(), op.output).second)
+        fail(EMAGRAM_ERROR_FORMAT, "plan.json: two values have the name '", entry.at("output").get<std::string>(), "'");
       width.push_back(op.n_out);
       operations_.push_back(std::move(op));
     }

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from radiation import is_dark, radiation_samples
 
 from emagram.emulators.baselines import level_mean, ridge_regression
 from emagram.emulators.training.samples import Samples
+from radiation import is_dark, radiation_samples
 
 CLOSURE = 1e-10  # W m-2
 

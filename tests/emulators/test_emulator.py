@@ -2,7 +2,6 @@ import copy
 
 import pytest
 import torch
-from radiation import N_LEVEL, is_dark, radiation_samples, random_emulator
 
 from emagram.emulators.emulator import ColumnEmulator, EmulatorSpec
 from emagram.emulators.features import FEATURE_SETS, Feature
@@ -10,6 +9,7 @@ from emagram.emulators.networks.dense import ACTIVATIONS, DenseConfig
 from emagram.emulators.normalisation import fit_normalisation
 from emagram.emulators.radiation import radiation_spec
 from emagram.physics.errors import EmagramError
+from radiation import N_LEVEL, is_dark, radiation_samples, random_emulator
 
 CLOSURE = 1e-10  # W m-2: round-off of sums of some hundred W m-2 in float64, as the architecture promises
 FLOAT32 = 1e-5  # of an output's scale: a few hundred roundings of float32

@@ -1,11 +1,11 @@
 import pytest
 import torch
-from radiation import radiation_samples, random_emulator
 
 from emagram.emulators.baselines import level_mean
 from emagram.emulators.emulator import ColumnEmulator
 from emagram.emulators.evaluation import ScoredColumns, evaluate, summarise
 from emagram.emulators.training.samples import Samples
+from radiation import radiation_samples, random_emulator
 
 DAY = 86400.0
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from radiation import is_dark, radiation_samples, random_emulator
 from torch import nn
 
 from emagram.emulators.export import export, load_emulator, lower
 from emagram.emulators.model_file import ModelFile, read_model_file, write_model_file
 from emagram.emulators.networks.dense import ACTIVATIONS, Dense
 from emagram.physics.errors import EmagramError
+from radiation import is_dark, radiation_samples, random_emulator
 
 TOLERANCE_FLOOR, TOLERANCE_CEILING = 1e-7, 1e-4  # of an output's scale: above rounding, below anything physical
 

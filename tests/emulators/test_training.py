@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from radiation import radiation_samples, random_emulator
 
 from emagram.emulators.training.objectives import RadiationObjectiveConfig
 from emagram.emulators.training.trainer import CHECKPOINT_NAME, LOG_NAME, Trainer, TrainingConfig, load_checkpoint
 from emagram.physics.errors import EmagramError
+from radiation import radiation_samples, random_emulator
 
 TRAIN = """
 import sys, time

@@ -2,30 +2,22 @@
 
 import os
 import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from commands import CMAKE, run
+
 OUTSIDE = Path(__file__).resolve().parent / "outside"
 EXPECTED = "tiny: 8 levels\n"
-
-
-def run(command: list[str | Path], **options: object) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-    return str(done.stdout)
 
 
 @pytest.fixture(scope="module")
 def outside(emagram_build, tmp_path_factory) -> Path:
     """The build folder of the outside project."""
     build = tmp_path_factory.mktemp("outside build")
-    cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "cmake"
-    run([cmake, "-S", OUTSIDE, "-B", build, f"-DCMAKE_PREFIX_PATH={emagram_build}"])
-    run([cmake, "--build", build])
+    run([CMAKE, "-S", OUTSIDE, "-B", build, f"-DCMAKE_PREFIX_PATH={emagram_build}"])
+    run([CMAKE, "--build", build])
     return build
 
 
@@ -60,3 +52,10 @@ def test_module_sources_are_installed(emagram_build):
     names = {file.name for file in (emagram_build / "share/emagram/fortran").iterdir()}
     expected = {"emagram.f90", "emagram_c.f90", "emagram_layout.f90", "emagram_layout.inc", "emagram_mpi.F90"}
     assert expected <= names
+
+
+def test_only_the_interface_is_exported(emagram_build):
+    (library,) = emagram_build.rglob("libemagram.so")
+    names = [line.split()[-1] for line in run(["nm", "-D", "--defined-only", library]).splitlines()]
+    assert "emagram_step" in names
+    assert all(name.startswith("emagram_") for name in names)
