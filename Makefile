@@ -20,6 +20,10 @@ test: .venv/.ready
 test-long: .venv/.ready
 	$(mpi) $(python) -m pytest -m long $(PYTEST)
 
+# A checkout that was moved is set up anew.
+ifneq ($(shell cat .venv/.home 2>/dev/null),$(CURDIR))
+.PHONY: .venv/.ready
+endif
 .venv/.ready: pyproject.toml physics/constants.py $(native)
 	@cmake/setup.sh
 	@touch $@

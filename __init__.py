@@ -21,6 +21,10 @@ _HOME = {
 }
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `import emagram` needs neither torch nor the compiled parts."""
     if name not in _HOME:

@@ -5,6 +5,7 @@ set -eu
 
 system_packages="gfortran openmpi-bin libopenmpi-dev libnetcdff-dev libnetcdf-dev pkg-config nlohmann-json3-dev"
 torch="torch==2.13.0" # pinned and first: an open range would pull several GB of CUDA packages
+torch_index="https://download.pytorch.org/whl/cpu"
 build_tools="scikit-build-core==1.1.2 pybind11==3.1.0 cmake==4.4.4 ninja numpy==2.4.6 f90wrap==0.3.0 setuptools"
 python="${PYTHON:-python3}"
 
@@ -56,9 +57,22 @@ elif ! have_without_dpkg; then
   install_system_packages "gfortran mpicc nf-config"
 fi
 
-[ -x .venv/bin/python ] || "$python" -m venv .venv
 pip() { .venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }
-.venv/bin/python -c 'import torch' 2>/dev/null || pip install "$torch"
+
+# An environment that was moved, or whose making was interrupted, is made anew; so are builds that know the old path.
+if ! .venv/bin/python -c "import os, pip, sys; sys.exit(not os.path.samefile(sys.prefix, '.venv'))" 2>/dev/null ||
+  [ "$(cat .venv/.home 2>/dev/null)" != "$PWD" ]; then
+  rm -rf .venv build
+  "$python" -m venv .venv
+  pwd >.venv/.home
+fi
+
+# The CPU build: from a local wheel if pip knows one, from PyTorch's own index, or (where only that is left) from the
+# default index.
+.venv/bin/python -c 'import torch' 2>/dev/null ||
+  pip install "$torch+cpu" 2>/dev/null ||
+  pip install --index-url "$torch_index" "$torch" 2>/dev/null ||
+  pip install "$torch"
 # shellcheck disable=SC2086
 pip install $build_tools
 echo "building emagram"

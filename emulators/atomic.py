@@ -8,7 +8,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, force it to the disk, then rename it.
 
     Raises:
-        OSError: if the folder cannot be written or the disk is full; `path` is then unchanged and nothing is left.
+        OSError: naming `path`, if the folder cannot be written or the disk is full; `path` is then unchanged and
+            nothing is left.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -18,6 +19,9 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

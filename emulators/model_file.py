@@ -163,6 +163,8 @@ def _read_archive(data: bytes, file: str) -> tuple[bytes, dict[str, bytes]]:
             compressed = [info.filename for info in archive.infolist() if info.compress_type != zipfile.ZIP_STORED]
             if compressed:
                 raise EmagramError(f"model file '{file}': expected stored members, got '{compressed[0]}' compressed")
+            if not data.endswith(archive.comment):
+                raise EmagramError(f"model file '{file}': expected nothing behind the archive, got more bytes")
             return archive.comment, {info.filename: archive.read(info) for info in archive.infolist()}
     except EmagramError:
         raise

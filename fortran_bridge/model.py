@@ -103,6 +103,10 @@ class Model:
         self.outputs = tuple(fields[len(self.manifest["inputs"]) :])
         self.budgets: tuple[str, ...] = tuple(law["name"] for law in self.manifest["constraints"])
 
+    def __repr__(self) -> str:
+        inputs, outputs = len(self.inputs), len(self.outputs)
+        return f"<Emagram model '{self.name}': {self.n_level} levels, {inputs} inputs, {outputs} outputs>"
+
     def describe(self) -> dict[str, Any]:
         """Name, grid, time step, inputs and outputs with units, budgets: what a host must know."""
         return {

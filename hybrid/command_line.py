@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .. import __version__
 from ..physics.errors import EmagramError
 
 
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="emagram", description="Machine-learned column physics in climate models, every column closed."
     )
+    parser.add_argument("--version", action="version", version=f"emagram {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     train = verbs.add_parser("train", help="train the emulators of a configuration, score them, export the best")

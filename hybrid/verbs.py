@@ -46,6 +46,7 @@ def train(config: Path | str | ExperimentConfig, output: Path | str | None = Non
         the run folder, with `best.emg`, `summary.json`, `scores.csv`, `loss.png`, logs and checkpoints.
     Raises:
         EmagramError: if the configuration or the data cannot be used, or the folder holds another run.
+        OSError: if the folder cannot be written or the disk is full.
 
     >>> folder = emagram.train(config, output)
     >>> sorted(path.name for path in folder.glob("*.emg"))

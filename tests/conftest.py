@@ -13,7 +13,9 @@ def real_data() -> Path:
     folder = os.environ.get("EMAGRAM_DATA")
     if not folder:
         pytest.skip("EMAGRAM_DATA is not set; it names the folder of RFMIP and ClimSim files")
-    return Path(folder).resolve(strict=True)
+    if not Path(folder).is_dir():
+        pytest.fail(f"EMAGRAM_DATA: expected a folder, got '{folder}'")
+    return Path(folder).resolve()
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,11 @@ def test_fortran_lines_run(tmp_path: Path, emagram_build: Path, tiny_model: Path
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", [*sorted(ROOT.glob("*/README.md")), ROOT / "README.md"], ids=lambda p: p.parent.name)
-def test_links_lead_somewhere(path: Path) -> None:
+FOLDERS = ["cmake", "emulators", "fortran_bridge", "fortran_bridge/fortran", "hybrid", "kernels", "physics", "tests"]
+
+
+@pytest.mark.parametrize("folder", ["", *FOLDERS])
+def test_links_lead_somewhere(folder: str) -> None:
+    path = ROOT / folder / "README.md"
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
         assert target.startswith("http") or (path.parent / target).exists(), target
