@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_bad_input import broken_files
-from test_programs import write_columns
 
 from commands import ROOT, install, run
+from test_bad_input import broken_files
+from test_programs import write_columns
 from tiny_model import tiny_columns
 
 pytestmark = pytest.mark.long
