@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+import emagram
 from emagram.fortran_bridge import _bridge
 from emagram.physics import fortran_physics, thermodynamics
 from emagram.physics.constants import Constants
+from emagram.physics.constraints import from_manifest
 from emagram.physics.errors import EmagramError
 from emagram.physics.units import UNITS
+from tiny_model import N_LEVEL, TIME_STEP, tiny_columns
 
 Array = NDArray[np.float64]
 
@@ -82,3 +86,24 @@ def test_fortran_keeps_the_shape_of_non_contiguous_arrays() -> None:
 def test_fortran_refuses_bad_arguments(arguments: tuple[list[float], ...], text: str) -> None:
     with pytest.raises(EmagramError, match=text):
         fortran_physics.relative_humidity(*arguments)
+
+
+def test_column_energy_is_the_same_in_torch_and_in_the_runtime(tiny_model: Path) -> None:
+    """Through a model file: the manifest's entry, applied by both to the same outputs."""
+    model = emagram.open(tiny_model, defer_constraints=True)
+    inputs = tiny_columns(50, seed=11)
+    rng = np.random.default_rng(1)
+    outputs = {
+        "heating": rng.normal(0.0, 1e-4, (50, N_LEVEL)),
+        "toa_outgoing_flux": rng.uniform(150.0, 320.0, 50),
+        "surface_downwelling_shortwave_flux": 0.6 * inputs["toa_incoming_shortwave_flux"],
+    }
+    (law,) = from_manifest(model.manifest["constraints"], Constants.from_manifest(model.manifest["constants"]))
+    fields = {name: torch.from_numpy(array.copy()) for name, array in (inputs | outputs).items()}
+    before, expected = law.residual(fields).numpy(), law.apply(fields)["heating"].numpy()
+    columns = model.columns(50)
+    for name, array in (inputs | outputs).items():
+        columns.bind(name, array, "column level" if array.ndim > 1 else "column")
+    model.constrain(columns, 50, TIME_STEP)
+    np.testing.assert_allclose(outputs["heating"], expected, rtol=1e-12, atol=1e-18)
+    np.testing.assert_allclose(columns.budget("column", 50)[0], before, rtol=1e-12, atol=1e-10)
