@@ -231,6 +231,22 @@ def test_structures_are_filled_as_far_as_the_caller_knows_them(library: ctypes.C
     fails(library, library.emagram_options_init(options), 1, "struct_size is not set")
 
 
+def test_messages_reach_the_callback_up_to_its_level(library: ctypes.CDLL, tiny_model: Path) -> None:
+    said: list[tuple[int, str]] = []
+    callback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(
+        lambda level, message, _: said.append((level, message.decode()))
+    )
+    model = ctypes.c_void_p()
+    for level, n_message in ((1, 0), (2, 1)):  # opening is told at level info
+        assert library.emagram_set_log(callback, level, None) == 0
+        assert library.emagram_open(str(tiny_model).encode(), None, ctypes.byref(model)) == 0
+        assert library.emagram_close(ctypes.byref(model)) == 0
+        assert len(said) == n_message
+    assert said[0][0] == 2
+    assert "opened model 'tiny'" in said[0][1]
+    assert library.emagram_set_log(None, 2, None) == 0
+
+
 def test_calls_that_come_later_say_so(library: ctypes.CDLL) -> None:
     fails(library, library.emagram_set_parallel_for(None, None), UNSUPPORTED, "not supported yet")
     assert library.emagram_abi_version() == 1

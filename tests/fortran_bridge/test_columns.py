@@ -17,6 +17,12 @@ def model(tiny_model: Path) -> Model:
     return emagram.open(tiny_model)
 
 
+def loosely(tiny_model: Path, **entries: object) -> dict:
+    """Manifest entries of a changed model, whose self-test may then give anything finite."""
+    names = [field.name for field in emagram.open(tiny_model).outputs]
+    return {"selftest": {"columns": 5, "tolerance": dict.fromkeys(names, 1e36)}} | entries
+
+
 def test_bindings_end_with_the_step_unless_persistent(model: Model) -> None:
     inputs, outputs, columns = tiny_columns(3), outputs_for(model, 3), model.columns(3)
     bind(columns, inputs | outputs)
@@ -91,8 +97,7 @@ def test_an_output_beyond_real32_is_rejected(tiny_model: Path, tmp_path: Path) -
     """Finite in the model, infinite in the host's kind: the host must not get it."""
     tiny = TinyModel()
     tiny.out_mean[N_LEVEL] = 1e39
-    loose = {"selftest": {"columns": 5, "tolerance": {f.name: 1e36 for f in emagram.open(tiny_model).outputs}}}
-    path = tiny.write(tmp_path / "large.emg", manifest=loose)
+    path = tiny.write(tmp_path / "large.emg", manifest=loosely(tiny_model))
     model = emagram.open(path, policy="mask", defer_constraints=True)
     inputs = {name: array.astype(np.float32) for name, array in tiny_columns(4).items()}
     outputs, columns = outputs_for(model, 4, np.float32), model.columns(4)
@@ -212,3 +217,31 @@ def test_timers_count(model: Model) -> None:
     timers = columns.timers()
     assert (timers["n_call"], timers["n_column"], timers["n_rejected"]) == (3, 210, 0)
     assert min(timers[f"{stage}_s"] for stage in ("gather", "network", "constraints", "scatter")) > 0.0
+
+
+def test_each_budget_is_that_of_its_own_law(tiny_model: Path, tmp_path: Path) -> None:
+    (law,) = emagram.open(tiny_model).manifest["constraints"]
+    other = law | {"name": "other", "fluxes": law["fluxes"][:1]}
+    manifest = loosely(tiny_model, constraints=[law, other])
+    model = emagram.open(TinyModel().write(tmp_path / "two laws.emg", manifest=manifest))
+    inputs, outputs, columns = tiny_columns(7), outputs_for(model, 7), model.columns(7)
+    bind(columns, inputs | outputs)
+    model.step(columns, 7, TIME_STEP)
+    absorbed = inputs["toa_incoming_shortwave_flux"] - outputs["surface_downwelling_shortwave_flux"]
+    np.testing.assert_allclose(columns.budget("other", 7)[1], 0.0, atol=FLOAT64_RESIDUAL)  # applied last
+    np.testing.assert_allclose(columns.budget("column", 7)[1], -absorbed, atol=FLOAT64_RESIDUAL)
+    difference = columns.budget("other", 7)[0] - columns.budget("column", 7)[0]
+    assert np.abs(difference).max() > 1.0
+
+
+def test_an_output_in_a_unit_with_an_offset(tiny_model: Path, tmp_path: Path) -> None:
+    entries = emagram.open(tiny_model).manifest["outputs"]
+    renamed = [entry | ({"unit": "K"} if entry["name"] == "toa_outgoing_flux" else {}) for entry in entries]
+    model = emagram.open(TinyModel().write(tmp_path / "kelvin.emg", manifest=loosely(tiny_model, outputs=renamed)))
+    inputs, outputs, columns = tiny_columns(4), outputs_for(model, 4), model.columns(4)
+    expected = run(model, inputs)["toa_outgoing_flux"]
+    bind(columns, inputs | outputs)
+    columns.bind("toa_outgoing_flux", outputs["toa_outgoing_flux"], "column", "degC")
+    model.step(columns, 4, TIME_STEP)
+    np.testing.assert_allclose(outputs["toa_outgoing_flux"], expected - 273.15, rtol=1e-14, atol=1e-12)
+    np.testing.assert_allclose(columns.budget("column", 4)[1], 0.0, atol=FLOAT64_RESIDUAL)

@@ -35,3 +35,4 @@ def test_a_bad_file_is_the_same_error_on_every_rank(mpi_open, mpirun, tiny_model
     ((code, errmsg),) = outcomes
     assert int(code) == (2 if fault in ("missing", "folder") else 3)
     assert "model file" in errmsg
+    assert path.name in errmsg
