@@ -3,12 +3,12 @@
 # Needs EMAGRAM_ROOT, EMAGRAM_CONSTANTS_F90 (constants.cmake) and
 # find_package(Python COMPONENTS Interpreter Development.Module NumPy) with f90wrap installed.
 #
-# emagram_f90wrap(<target> WRAP <file>... [SOURCES <file>...])
+# emagram_f90wrap(<target> WRAP <file>... LIBRARY <library>)
 #   WRAP: modules that Python sees; their procedures are called wrap_<module>__<procedure>
-#   SOURCES: what these need
+#   LIBRARY: where they are compiled
 
 function(emagram_f90wrap target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "WRAP;SOURCES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LIBRARY" "WRAP")
   set(folder "${CMAKE_BINARY_DIR}/f90wrap/${target}")
   file(MAKE_DIRECTORY "${folder}/modules")
   execute_process(
@@ -37,18 +37,18 @@ function(emagram_f90wrap target)
     WORKING_DIRECTORY "${folder}" VERBATIM)
 
   Python_add_library(${target} MODULE WITH_SOABI
-    ${arg_WRAP} ${arg_SOURCES} ${wrappers} ${generated} "${f2py_include}/fortranobject.c")
+    ${wrappers} ${generated} "${f2py_include}/fortranobject.c")
   target_include_directories(${target} SYSTEM PRIVATE "${f2py_include}")
-  target_link_libraries(${target} PRIVATE Python::NumPy)
+  target_link_libraries(${target} PRIVATE ${arg_LIBRARY} Python::NumPy)
   set_target_properties(${target} PROPERTIES Fortran_MODULE_DIRECTORY "${folder}/modules")
-  set_source_files_properties(${arg_WRAP} ${arg_SOURCES} PROPERTIES COMPILE_OPTIONS "-std=f2018")
   set_source_files_properties(${wrappers} ${generated} "${f2py_include}/fortranobject.c"
     PROPERTIES COMPILE_OPTIONS "-w")
   target_compile_options(${target} PRIVATE -ffp-contract=off)
 endfunction()
 
-set(_physics_fortran "${EMAGRAM_ROOT}/physics/fortran")
-emagram_f90wrap(_fortran_physics
-  WRAP "${_physics_fortran}/emagram_thermodynamics.f90" "${EMAGRAM_CONSTANTS_F90}"
-  SOURCES "${_physics_fortran}/emagram_kinds.f90" "${_physics_fortran}/emagram_thermodynamics_kernels.f90")
+set(_front_ends "")
+foreach(process IN LISTS EMAGRAM_PHYSICS)
+  list(APPEND _front_ends "${EMAGRAM_PHYSICS_FOLDER}/emagram_${process}.f90")
+endforeach()
+emagram_f90wrap(_fortran_physics WRAP ${_front_ends} "${EMAGRAM_CONSTANTS_F90}" LIBRARY emagram_physics)
 install(TARGETS _fortran_physics DESTINATION "emagram/physics")

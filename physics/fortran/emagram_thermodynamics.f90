@@ -2,7 +2,7 @@
 !!
 !! ierr is 0, or 1 with a sentence in errmsg and the result untouched.
 module emagram_thermodynamics
-  use, intrinsic :: ieee_arithmetic, only: ieee_is_finite
+  use emagram_checks, only: begin_checks, check_above_zero, check_finite, check_shape
   use emagram_kinds, only: ik, rk
   use emagram_thermodynamics_kernels, only: saturation_liquid_kernel, saturation_ice_kernel, &
     saturation_mixed_kernel, vapor_pressure_kernel, relative_humidity_kernel
@@ -20,7 +20,7 @@ contains
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
     call begin_checks(ierr, errmsg)
-    call check_size("pressure", size(pressure), size(air_temperature), ierr, errmsg)
+    call check_shape("pressure", size(pressure), size(air_temperature), ierr, errmsg)
     call check_above_zero("air_temperature", air_temperature, ierr, errmsg)
     if (ierr /= 0) return
     call saturation_liquid_kernel(size(air_temperature, kind=ik), air_temperature, pressure)
@@ -33,7 +33,7 @@ contains
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
     call begin_checks(ierr, errmsg)
-    call check_size("pressure", size(pressure), size(air_temperature), ierr, errmsg)
+    call check_shape("pressure", size(pressure), size(air_temperature), ierr, errmsg)
     call check_above_zero("air_temperature", air_temperature, ierr, errmsg)
     if (ierr /= 0) return
     call saturation_ice_kernel(size(air_temperature, kind=ik), air_temperature, pressure)
@@ -46,7 +46,7 @@ contains
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
     call begin_checks(ierr, errmsg)
-    call check_size("pressure", size(pressure), size(air_temperature), ierr, errmsg)
+    call check_shape("pressure", size(pressure), size(air_temperature), ierr, errmsg)
     call check_above_zero("air_temperature", air_temperature, ierr, errmsg)
     if (ierr /= 0) return
     call saturation_mixed_kernel(size(air_temperature, kind=ik), air_temperature, pressure)
@@ -60,8 +60,8 @@ contains
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
     call begin_checks(ierr, errmsg)
-    call check_size("specific_humidity", size(specific_humidity), size(air_pressure), ierr, errmsg)
-    call check_size("pressure", size(pressure), size(air_pressure), ierr, errmsg)
+    call check_shape("specific_humidity", size(specific_humidity), size(air_pressure), ierr, errmsg)
+    call check_shape("pressure", size(pressure), size(air_pressure), ierr, errmsg)
     call check_above_zero("air_pressure", air_pressure, ierr, errmsg)
     call check_finite("specific_humidity", specific_humidity, ierr, errmsg)
     if (ierr /= 0) return
@@ -77,9 +77,9 @@ contains
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
     call begin_checks(ierr, errmsg)
-    call check_size("air_temperature", size(air_temperature), size(air_pressure), ierr, errmsg)
-    call check_size("specific_humidity", size(specific_humidity), size(air_pressure), ierr, errmsg)
-    call check_size("humidity", size(humidity), size(air_pressure), ierr, errmsg)
+    call check_shape("air_temperature", size(air_temperature), size(air_pressure), ierr, errmsg)
+    call check_shape("specific_humidity", size(specific_humidity), size(air_pressure), ierr, errmsg)
+    call check_shape("humidity", size(humidity), size(air_pressure), ierr, errmsg)
     call check_above_zero("air_pressure", air_pressure, ierr, errmsg)
     call check_above_zero("air_temperature", air_temperature, ierr, errmsg)
     call check_finite("specific_humidity", specific_humidity, ierr, errmsg)
@@ -87,44 +87,4 @@ contains
     call relative_humidity_kernel(size(air_pressure, kind=ik), air_pressure, air_temperature, &
       specific_humidity, humidity)
   end subroutine relative_humidity
-
-  subroutine begin_checks(ierr, errmsg)
-    integer, intent(out) :: ierr
-    character(len=*), intent(out) :: errmsg
-    ierr = 0
-    errmsg = ""
-  end subroutine begin_checks
-
-  subroutine check_size(name, got, expected, ierr, errmsg)
-    character(len=*), intent(in) :: name
-    integer, intent(in) :: got, expected
-    integer, intent(inout) :: ierr
-    character(len=*), intent(inout) :: errmsg
-    if (ierr /= 0 .or. got == expected) return
-    ierr = 1
-    write (errmsg, "(3a, i0, a, i0)") "argument '", name, "': expected size ", expected, ", got ", got
-  end subroutine check_size
-
-  subroutine check_finite(name, values, ierr, errmsg)
-    character(len=*), intent(in) :: name
-    real(rk), intent(in) :: values(:)
-    integer, intent(inout) :: ierr
-    character(len=*), intent(inout) :: errmsg
-    if (ierr /= 0) return
-    if (all(ieee_is_finite(values))) return
-    ierr = 1
-    write (errmsg, "(3a)") "argument '", name, "': expected finite values, got NaN or infinity"
-  end subroutine check_finite
-
-  subroutine check_above_zero(name, values, ierr, errmsg)
-    character(len=*), intent(in) :: name
-    real(rk), intent(in) :: values(:)
-    integer, intent(inout) :: ierr
-    character(len=*), intent(inout) :: errmsg
-    call check_finite(name, values, ierr, errmsg)
-    if (ierr /= 0) return
-    if (all(values > 0.0_rk)) return
-    ierr = 1
-    write (errmsg, "(3a, es12.4)") "argument '", name, "': expected values above 0, got ", minval(values)
-  end subroutine check_above_zero
 end module emagram_thermodynamics

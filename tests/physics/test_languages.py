@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 import emagram
 from emagram.fortran_bridge import _bridge
-from emagram.physics import fortran_physics, thermodynamics
+from emagram.physics import thermodynamics
 from emagram.physics.constants import Constants
 from emagram.physics.constraints import from_manifest
 from emagram.physics.errors import EmagramError
+from emagram.physics.fortran_physics import thermodynamics as fortran_physics
 from emagram.physics.units import UNITS
 from tiny_model import N_LEVEL, TIME_STEP, tiny_columns
 

@@ -1,21 +1,18 @@
-"""The Fortran column physics of physics/fortran/, for numpy arrays.
+"""The Fortran thermodynamics for numpy arrays.
 
-Same names, arguments and units as in `thermodynamics`; arrays of any one shape, computed in float64.
+Same names, arguments and units as in `physics.thermodynamics`; arrays of any one shape, computed in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from . import _fortran_physics
-from .constants import Constants
-from .errors import EmagramError
-
-Array = NDArray[np.float64]
+from .. import _fortran_physics
+from ..constants import Constants
+from .call import Array, call
 
 
 def constants() -> Constants:
@@ -30,7 +27,7 @@ def saturation_vapor_pressure_liquid(air_temperature: ArrayLike) -> Array:
     Raises:
         EmagramError: if a value is not finite and above 0.
     """
-    return _call(_fortran_physics.wrap_emagram_thermodynamics__saturation_vapor_pressure_liquid, air_temperature)
+    return _call("saturation_vapor_pressure_liquid", air_temperature)
 
 
 def saturation_vapor_pressure_ice(air_temperature: ArrayLike) -> Array:
@@ -39,7 +36,7 @@ def saturation_vapor_pressure_ice(air_temperature: ArrayLike) -> Array:
     Raises:
         EmagramError: if a value is not finite and above 0.
     """
-    return _call(_fortran_physics.wrap_emagram_thermodynamics__saturation_vapor_pressure_ice, air_temperature)
+    return _call("saturation_vapor_pressure_ice", air_temperature)
 
 
 def saturation_vapor_pressure(air_temperature: ArrayLike) -> Array:
@@ -48,7 +45,7 @@ def saturation_vapor_pressure(air_temperature: ArrayLike) -> Array:
     Raises:
         EmagramError: if a value is not finite and above 0.
     """
-    return _call(_fortran_physics.wrap_emagram_thermodynamics__saturation_vapor_pressure, air_temperature)
+    return _call("saturation_vapor_pressure", air_temperature)
 
 
 def vapor_pressure(air_pressure: ArrayLike, specific_humidity: ArrayLike) -> Array:
@@ -57,7 +54,7 @@ def vapor_pressure(air_pressure: ArrayLike, specific_humidity: ArrayLike) -> Arr
     Raises:
         EmagramError: if the sizes differ, or a value is not finite or a pressure not above 0.
     """
-    return _call(_fortran_physics.wrap_emagram_thermodynamics__vapor_pressure, air_pressure, specific_humidity)
+    return _call("vapor_pressure", air_pressure, specific_humidity)
 
 
 def relative_humidity(air_pressure: ArrayLike, air_temperature: ArrayLike, specific_humidity: ArrayLike) -> Array:
@@ -66,19 +63,12 @@ def relative_humidity(air_pressure: ArrayLike, air_temperature: ArrayLike, speci
     Raises:
         EmagramError: if the sizes differ, or a value is not finite, or a pressure or temperature not above 0.
     """
-    return _call(
-        _fortran_physics.wrap_emagram_thermodynamics__relative_humidity,
-        air_pressure,
-        air_temperature,
-        specific_humidity,
-    )
+    return _call("relative_humidity", air_pressure, air_temperature, specific_humidity)
 
 
-def _call(procedure: Callable[..., tuple[int, bytes]], *arguments: ArrayLike) -> Array:
-    """Pass flat float64 arrays and a result of the first one's size; turn (ierr, errmsg) into an error."""
-    arrays = [np.ascontiguousarray(argument, dtype=np.float64) for argument in arguments]
-    result = np.empty(arrays[0].size)
-    ierr, errmsg = procedure(*(array.reshape(-1) for array in arrays), result)
-    if ierr != 0:
-        raise EmagramError(errmsg.decode().rstrip())
-    return result.reshape(arrays[0].shape)
+def _call(procedure: str, *arguments: ArrayLike) -> Array:
+    """Pass flat arrays; a result of the first one's shape."""
+    first = np.asarray(arguments[0])
+    flat = [np.asarray(argument).reshape(-1) for argument in arguments]
+    (result,) = call("thermodynamics", procedure, *flat, results=[(first.size,)])
+    return result.reshape(first.shape)
