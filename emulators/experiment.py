@@ -7,16 +7,11 @@ the sites, scores of single folds differ far more than those of seeds. The run f
 goes on from its last checkpoint with the same result.
 """
 
-import json
-import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import safetensors
 import torch
 import xarray as xr
 from rich.console import Console
@@ -28,12 +23,13 @@ from .baselines import level_mean, ridge_regression
 from .emulator import ColumnEmulator, EmulatorSpec
 from .evaluation import Prediction, ScoredColumns, predict, score, summarise
 from .experiment_config import ExperimentConfig
-from .export import CREATED_BY, export
+from .export import export
 from .features import FEATURE_SETS
 from .loss_plot import plot_losses
 from .networks.dense import DenseConfig
 from .normalisation import fit_normalisation
 from .radiation import radiation_spec
+from .run_folder import as_json, claim_folder, write_json
 from .tables import to_csv
 from .training.samples import Samples
 from .training.trainer import CHECKPOINT_NAME, Log, Trainer
@@ -79,7 +75,7 @@ class Experiment:
         self.columns = config.data.build()
         self.splits = config.split.build(self.columns)
         self.exported_fold = config.split.folds[0]
-        self._claim_folder()
+        claim_folder(self.folder, self.config)
 
     def run(self) -> dict[str, Any]:
         """Train, score, export and write everything; returns the contents of `summary.json`.
@@ -104,7 +100,7 @@ class Experiment:
             "best": choice | {"validation_loss": best.validation_loss},
             "scores": summarise(rows, ("emulator", "features", "columns")),
         }
-        _write_json(self.folder / "summary.json", summary)
+        write_json(self.folder / "summary.json", summary)
         return summary
 
     def spec(self, features: str) -> EmulatorSpec:
@@ -213,7 +209,7 @@ class Experiment:
 
     def _export(self, member: Member, path: Path) -> None:
         attributes = {name: str(value) for name, value in self.columns.attrs.items()}
-        configuration = _plain(self.config)
+        configuration = as_json(self.config)
         configuration["data"].pop("folder", None)  # a path of this machine tells others nothing
         provenance: dict[str, Any] = {"data": attributes, "configuration": configuration}
         provenance |= {"fold": member.fold, "features": member.features, "seed": member.seed}
@@ -227,21 +223,6 @@ class Experiment:
             provenance=provenance,
         )
 
-    def _claim_folder(self) -> None:
-        """Write the configuration and versions, or check that the folder holds the same configuration."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "configuration.json"
-        configuration = _plain(self.config)
-        if path.exists():
-            found = json.loads(path.read_text())
-            if found != configuration:
-                raise EmagramError(
-                    f"run folder '{self.folder}': expected the same configuration, got another one there"
-                )
-            return
-        _write_json(self.folder / "versions.json", _versions())
-        _write_json(path, configuration)
-
 
 def build_emulator(spec: EmulatorSpec, network: DenseConfig, train: Samples, *, seed: int) -> ColumnEmulator:
     """An emulator with initial weights of a seed and the normalisation of the training columns."""
@@ -251,25 +232,3 @@ def build_emulator(spec: EmulatorSpec, network: DenseConfig, train: Samples, *, 
         emulator = ColumnEmulator(spec, network.build(n_in, sum(spec.size(name) for name in spec.outputs)))
     fit_normalisation(emulator, train.inputs, train.targets)
     return emulator
-
-
-def _plain(config: ExperimentConfig) -> dict[str, Any]:
-    """The configuration as JSON has it."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(config), default=str))
-    return plain
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "emagram": CREATED_BY,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "xarray": xr.__version__,
-        "safetensors": safetensors.__version__,
-        "machine": platform.machine(),
-    }
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())

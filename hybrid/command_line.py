@@ -89,7 +89,8 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from .verbs import evaluate, print_table, write_json
+    from ..emulators.run_folder import write_json
+    from .verbs import evaluate, print_table
 
     scores = evaluate(options.model, options.columns)
     print_table([{"score": name, "value": value} for name, value in scores.items()])

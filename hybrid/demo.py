@@ -28,10 +28,11 @@ from ..emulators.emulator import ColumnEmulator, Fields, to_fields
 from ..emulators.experiment import Experiment
 from ..emulators.experiment_config import ExperimentConfig, RfmipConfig
 from ..emulators.export import load_emulator
+from ..emulators.run_folder import write_json
 from ..physics.errors import EmagramError
 from .configuration import read_configuration
 from .report import write_report
-from .verbs import print_scores, write_json
+from .verbs import print_scores
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,7 +11,6 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from ..emulators.atomic import write_atomically
 from ..emulators.data.columns import RADIATION_OUTPUTS, read_columns
 from ..emulators.evaluation import ScoredColumns
 from ..emulators.evaluation import evaluate as score
@@ -144,8 +143,3 @@ def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) 
     for row in rows:
         table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
     Console().print(table)
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON that appears under its name only when it is complete."""
-    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
