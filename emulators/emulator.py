@@ -12,6 +12,7 @@ from ..physics.constraints import Constraint
 from ..physics.errors import EmagramError
 from ..physics.variables import VARIABLES
 from .features import Feature
+from .networks.layout import Layout
 
 Fields = dict[str, Tensor]
 """Named float64 tensors: (n_column,) for a quantity of the column, (n_column, size) for layers and interfaces."""
@@ -72,6 +73,12 @@ class EmulatorSpec:
     def output_slices(self) -> Iterator[tuple[str, slice]]:
         """Each output and its place among the output values, in order."""
         return _slices(self.outputs, [self.size(name) for name in self.outputs])
+
+    @property
+    def layout(self) -> Layout:
+        """Group sizes of what a network sees and returns, in order: one group a feature, one an output."""
+        features = tuple(self.feature_size(feature) for feature in self.features)
+        return Layout(features, tuple(self.size(name) for name in self.outputs), self.n_level)
 
     def _require_inputs(self, names: tuple[str, ...], what: str) -> None:
         absent = [name for name in names if name not in self.inputs]

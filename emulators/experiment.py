@@ -2,9 +2,9 @@
 
 Where all folds are run, every site is held out once, and scores are of all held-out sites together: with a fifth of
 the sites, scores of single folds differ far more than those of seeds. The run folder holds `configuration.json`,
-`versions.json`, `members/fold<n>-<features>-<seed>/` (`checkpoint.pt`, `log.csv`), `loss.png` (of the exported fold),
-`scores.csv`, `summary.json` and `best.emg`. Running it again continues: finished members are read, an unfinished one
-goes on from its last checkpoint with the same result.
+`versions.json`, `members/fold<n>-<features>-<seed>/` (`checkpoint.pt`, `log.csv`, `log.jsonl`), `loss.png` (of the
+exported fold), `scores.csv`, `summary.json` and `best.emg`. Running it again continues: finished members are read, an
+unfinished one goes on from its last checkpoint with the same result.
 """
 
 from dataclasses import dataclass
@@ -31,8 +31,10 @@ from .normalisation import fit_normalisation
 from .radiation import radiation_spec
 from .run_folder import as_json, claim_folder, write_json
 from .tables import to_csv
+from .training.checkpoint import CHECKPOINT_NAME
+from .training.log import Log
 from .training.samples import Samples
-from .training.trainer import CHECKPOINT_NAME, Log, Trainer
+from .training.trainer import Trainer
 
 RIDGE_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 TEST_SPLITS = {
@@ -161,9 +163,10 @@ class Experiment:
         train = self.samples(spec, fold, "train")
         folder = self._member_folder(fold, features, seed)
         folder.mkdir(parents=True, exist_ok=True)
+        emulator = build_emulator(spec, self.config.network, train, seed=seed)
         return self.config.training.build(
-            build_emulator(spec, self.config.network, train, seed=seed),
-            self.config.objective.build(spec),
+            emulator,
+            self.config.objective.build(emulator),
             train=train,
             validation=self.samples(spec, fold, "validation"),
             seed=seed,
@@ -200,9 +203,9 @@ class Experiment:
     @torch.no_grad()
     def _ridge(self, spec: EmulatorSpec, fold: int) -> ColumnEmulator:
         """Ridge regression with the penalty of least validation loss."""
-        objective = self.config.objective.build(spec)
         train, validation = self.samples(spec, fold, "train"), self.samples(spec, fold, "validation")
         fitted = [ridge_regression(spec, train, penalty=penalty) for penalty in RIDGE_PENALTIES]
+        objective = self.config.objective.build(fitted[0])  # all have the normalisation of the same columns
         return min(
             fitted, key=lambda ridge: float(objective(ridge(validation.inputs), validation.targets, validation.inputs))
         )
@@ -228,7 +231,6 @@ def build_emulator(spec: EmulatorSpec, network: DenseConfig, train: Samples, *, 
     """An emulator with initial weights of a seed and the normalisation of the training columns."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        n_in = sum(spec.feature_size(feature) for feature in spec.features)
-        emulator = ColumnEmulator(spec, network.build(n_in, sum(spec.size(name) for name in spec.outputs)))
+        emulator = ColumnEmulator(spec, network.build(spec.layout))
     fit_normalisation(emulator, train.inputs, train.targets)
     return emulator

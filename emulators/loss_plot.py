@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from .atomic import write_atomically
-from .training.trainer import Log
+from .training.log import Log
 
 
 def plot_losses(logs: Mapping[tuple[str, int], Log], path: Path) -> None:

@@ -93,13 +93,15 @@ def _expand(value: str, where: str) -> Path:
 def _convert_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     """The one of the kinds that fits; TOML has no null, so None is only ever a default.
 
-    Dataclasses tell themselves apart by a field `source` of Literal type.
+    Dataclasses tell themselves apart by a field `kind` or `source` of Literal type, the same one in all of them.
     """
     kinds = tuple(kind for kind in kinds if kind is not type(None))
     if len(kinds) == 1:
         return _convert(kinds[0], value, where)
-    by_source = {typing.get_args(typing.get_type_hints(kind)["source"])[0]: kind for kind in kinds}
-    source = value.get("source") if isinstance(value, dict) else None
-    if source not in by_source:
-        raise EmagramError(f"configuration {where}: expected a table with 'source' one of {list(by_source)}")
-    return _convert(by_source[source], value, where)
+    hints = [typing.get_type_hints(kind) for kind in kinds]
+    name = next(name for name in ("kind", "source") if all(name in hint for hint in hints))
+    by_name = {typing.get_args(hint[name])[0]: kind for hint, kind in zip(hints, kinds, strict=True)}
+    chosen = value.get(name) if isinstance(value, dict) else None
+    if chosen not in by_name:
+        raise EmagramError(f"configuration {where}: expected a table with '{name}' one of {list(by_name)}")
+    return _convert(by_name[chosen], value, where)

@@ -1,11 +1,14 @@
 """A dense network: affine maps with one activation between them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
 
 from torch import nn
 
 from ...physics.errors import EmagramError
+from .layout import Layout
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -35,6 +38,7 @@ class DenseConfig:
 
     hidden: tuple[int, ...] = (1024,)
     activation: str = "silu"
+    kind: Literal["dense"] = field(default="dense", kw_only=True)
 
     def __post_init__(self) -> None:
         if any(width < 1 for width in self.hidden):
@@ -43,11 +47,15 @@ class DenseConfig:
             expected = ", ".join(ACTIVATIONS)
             raise EmagramError(f"network 'activation': expected one of {expected}, got '{self.activation}'")
 
-    def build(self, n_in: int, n_out: int) -> Dense:
+    def build(self, layout: Layout) -> Dense:
         """A network with torch's default initial weights; seed torch's generator before."""
-        layers: list[nn.Module] = []
-        width = n_in
-        for next_width in self.hidden:
-            layers += [nn.Linear(width, next_width), ACTIVATIONS[self.activation]()]
-            width = next_width
-        return Dense(*layers, nn.Linear(width, n_out))
+        widths = (layout.n_in, *self.hidden)
+        return Dense(*hidden_layers(widths, ACTIVATIONS[self.activation]), nn.Linear(widths[-1], layout.n_out))
+
+
+def hidden_layers(widths: tuple[int, ...], activation: Callable[[], nn.Module]) -> list[nn.Module]:
+    """An affine map and an activation from each width to the next."""
+    layers: list[nn.Module] = []
+    for width, next_width in pairwise(widths):
+        layers += [nn.Linear(width, next_width), activation()]
+    return layers

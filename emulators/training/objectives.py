@@ -1,7 +1,8 @@
 """What training minimises, computed after the constraints, so that it sees closed columns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -9,7 +10,22 @@ from torch import Tensor
 from ...physics.errors import EmagramError
 from ...physics.units import SECONDS_PER_DAY
 from ...physics.variables import VARIABLES
-from ..emulator import EmulatorSpec
+from ..emulator import ColumnEmulator, EmulatorSpec
+
+
+class Objective(Protocol):
+    """A loss of outputs: the mean over columns of a number for each, so that losses of batches add up."""
+
+    @property
+    def config(self) -> Any:
+        """The frozen dataclass that built it; a checkpoint of another one is not continued."""
+        ...
+
+    def __call__(
+        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Mapping[str, Tensor]
+    ) -> Tensor:
+        """The loss [1], a scalar, of float64 fields (n_column,) or (n_column, size) in units of the table."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,6 +41,7 @@ class RadiationObjectiveConfig:
 
     flux_scale: float = 5.0
     absolute_share: float = 0.9
+    kind: Literal["radiation"] = field(default="radiation", kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.flux_scale > 0.0:
@@ -32,9 +49,9 @@ class RadiationObjectiveConfig:
         if not 0.0 <= self.absolute_share <= 1.0:
             raise EmagramError(f"objective 'absolute_share': expected 0 to 1, got {self.absolute_share}")
 
-    def build(self, spec: EmulatorSpec) -> "RadiationObjective":
+    def build(self, emulator: ColumnEmulator) -> "RadiationObjective":
         """The objective of an emulator's heating rates and fluxes."""
-        return RadiationObjective(self, spec)
+        return RadiationObjective(self, emulator.spec)
 
 
 class RadiationObjective:
@@ -78,3 +95,106 @@ class RadiationObjective:
     def _penalty(self, error: Tensor) -> Tensor:
         share = self.config.absolute_share
         return (1.0 - share) * error.square() + share * error.abs()
+
+
+@dataclass(frozen=True)
+class OutputWeight:
+    """How much an output counts: its values weigh `weight` times those of an output that is not listed."""
+
+    output: str
+    weight: float
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0.0:
+            raise EmagramError(f"weight of output '{self.output}': expected no negative number, got {self.weight}")
+
+
+@dataclass(frozen=True)
+class NormalisedObjectiveConfig:
+    """A loss of outputs in the units in which the network returns them, for any emulator.
+
+    Attributes:
+        penalty: "mse" e², "mae" |e|, or "huber": e² / 2 up to δ, then δ (|e| − δ / 2).
+        huber_delta: δ.
+        weights: of outputs that count more or less than others, or not at all.
+    Raises:
+        EmagramError: if the penalty is unknown, δ is not positive or an output is listed twice.
+    """
+
+    penalty: Literal["mse", "mae", "huber"] = "mse"
+    huber_delta: float = 1.0
+    weights: tuple[OutputWeight, ...] = ()
+    kind: Literal["normalised"] = field(default="normalised", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.penalty not in ("mse", "mae", "huber"):
+            raise EmagramError(f"objective 'penalty': expected 'mse', 'mae' or 'huber', got '{self.penalty}'")
+        if not self.huber_delta > 0.0:
+            raise EmagramError(f"objective 'huber_delta': expected a positive number, got {self.huber_delta}")
+        names = [entry.output for entry in self.weights]
+        if len(set(names)) < len(names):
+            raise EmagramError(f"objective 'weights': expected every output once, got {names}")
+
+    def build(self, emulator: ColumnEmulator) -> "NormalisedObjective":
+        """The objective of an emulator with its normalisation as it is now."""
+        return NormalisedObjective(self, emulator)
+
+
+class NormalisedObjective:
+    """L = Σ_v w_v ρ(e_v) / Σ_v w_v over the packed output values v, mean over columns; e_v = (y_v − t_v) / (σ_v s).
+
+    y are the closed outputs, t the targets, σ the emulator's output scales and s the input that scales the output (1
+    for most); where s is 0, output and target are 0 as well and count as no error. With ClimSim's output scales this
+    is the loss ClimSim trains with (Yu et al. 2023, arXiv:2306.08754).
+
+    Raises:
+        EmagramError: if a weight names no output, or nothing has a weight.
+    """
+
+    def __init__(self, config: NormalisedObjectiveConfig, emulator: ColumnEmulator) -> None:
+        self.config, self.spec = config, emulator.spec
+        weights = {entry.output: entry.weight for entry in config.weights}
+        other = [name for name in weights if name not in self.spec.outputs]
+        if other:
+            raise EmagramError(f"objective 'weights': expected outputs of the emulator, got '{other[0]}'")
+        self.scale = emulator.output_scale.clone()
+        weight = torch.cat(
+            [self.scale.new_full((self.spec.size(name),), weights.get(name, 1.0)) for name in self.spec.outputs]
+        )
+        if not bool(weight.sum() > 0.0):
+            raise EmagramError("objective 'weights': expected an output that counts, got none")
+        self.weight = weight / weight.sum()
+
+    def __call__(
+        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Mapping[str, Tensor]
+    ) -> Tensor:
+        """The loss [1], a scalar.
+
+        Args:
+            outputs, targets: every output, float64, (n_column,) or (n_column, size), units of the table.
+            inputs: with the inputs that scale outputs, (n_column,).
+        """
+        errors = [self._error(name, outputs[name] - targets[name], inputs) for name in self.spec.outputs]
+        error = torch.cat(errors, dim=1) / self.scale
+        return (self._penalty(error) * self.weight).sum(dim=1).mean()
+
+    def _error(self, name: str, error: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+        """(n_column, size), divided by the input that scales the output."""
+        error = error.reshape(error.shape[0], -1)
+        if name not in self.spec.scale_by:
+            return error
+        scale = inputs[self.spec.scale_by[name]].unsqueeze(1)
+        return torch.where(scale != 0.0, error / torch.where(scale != 0.0, scale, 1.0), 0.0)
+
+    def _penalty(self, error: Tensor) -> Tensor:
+        if self.config.penalty == "mse":
+            return error.square()
+        if self.config.penalty == "mae":
+            return error.abs()
+        delta = self.config.huber_delta
+        size = error.abs()
+        return torch.where(size <= delta, 0.5 * size.square(), delta * (size - 0.5 * delta))
+
+
+ObjectiveConfig = RadiationObjectiveConfig | NormalisedObjectiveConfig
+"""Every objective, told apart by the field `kind`; `build(emulator)` makes it."""

@@ -1,176 +1,274 @@
-"""The training loop: minibatches, schedule, log, checkpoints, and exact resumption after a kill."""
+"""The training loop: epochs, validation, early stopping, and exact resumption after a kill."""
 
-import io
 import math
-import pickle
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ...physics.errors import EmagramError
-from ..atomic import write_atomically
 from ..emulator import ColumnEmulator
-from ..tables import to_csv
-from .objectives import RadiationObjective
-from .samples import Samples
+from ..networks.climsim_mlp import require_unshifted
+from .averaging import WeightAverage
+from .checkpoint import CHECKPOINT_NAME, parse_checkpoint, remove_partial_files, require_identity, save_checkpoint
+from .folder_lock import FolderLock
+from .log import JSON_LOG_NAME, LOG_COLUMNS, LOG_NAME, Log, write_log
+from .objectives import Objective
+from .optimisation import AdamWConfig, Optimisation, Precision
+from .parallel import Parallel
+from .passes import mean_loss, shared_batches
+from .samples import SampleSource, count_batches
+from .schedules import CosineSchedule, Schedule
 
-CHECKPOINT_NAME = "checkpoint.pt"
-LOG_NAME = "log.csv"
-LOG_COLUMNS = ("epoch", "learning_rate", "train_loss", "validation_loss")
-
-Log = list[dict[str, float]]
 Progress = Callable[[int], None]
 """Called after each epoch with the number of epochs done."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How an emulator is fitted: AdamW, a linear warm-up, then half a cosine down to zero.
+    """How an emulator is fitted.
 
     Attributes:
-        epochs: passes over the training columns.
-        batch_size: columns a step.
-        learning_rate: at the end of the warm-up.
-        warm_up: share of all steps, in [0, 1).
-        weight_decay: decoupled (Loshchilov and Hutter 2019).
+        epochs: passes over the training columns, at most.
+        batch_size: columns a step of each process.
+        optimiser, schedule: how the weights follow the gradient.
         gradient_clip: largest norm of the gradient.
+        average_decay: of the moving average of the weights, which is then what is validated and kept; off without.
+        precision: of the network while it is trained: "float32", or "bfloat16" where speed asks for it; constraints
+            and losses are float64, and validation is float32, as the exported model.
+        patience: epochs without a better validation loss after which training stops; off without.
         checkpoint_interval: epochs between checkpoints.
+        validation_batch_size: columns validated at once by each process.
     Raises:
         EmagramError: if a value lies outside its range.
     """
 
     epochs: int = 50
     batch_size: int = 48
-    learning_rate: float = 2e-3
-    warm_up: float = 0.1
-    weight_decay: float = 1.0
+    optimiser: AdamWConfig = field(default_factory=AdamWConfig)
+    schedule: Schedule = field(default_factory=CosineSchedule)
     gradient_clip: float = 1.0
+    average_decay: float | None = None
+    precision: Precision = "float32"
+    patience: int | None = None
     checkpoint_interval: int = 10
+    validation_batch_size: int = 4096
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "gradient_clip", "checkpoint_interval"):
+        for name in ("epochs", "batch_size", "gradient_clip", "checkpoint_interval", "validation_batch_size"):
             if not getattr(self, name) > 0:
                 raise EmagramError(f"training '{name}': expected a positive number, got {getattr(self, name)}")
-        if not 0.0 <= self.warm_up < 1.0:
-            raise EmagramError(f"training 'warm_up': expected a share from 0 to below 1, got {self.warm_up}")
-        if not self.weight_decay >= 0.0:
-            raise EmagramError(f"training 'weight_decay': expected no negative number, got {self.weight_decay}")
+        if self.average_decay is not None and not 0.0 < self.average_decay < 1.0:
+            raise EmagramError(f"training 'average_decay': expected a number in (0, 1), got {self.average_decay}")
+        if self.patience is not None and self.patience < 1:
+            raise EmagramError(f"training 'patience': expected at least one epoch, got {self.patience}")
+        if self.precision not in ("float32", "bfloat16"):
+            reason = {"float16": ", which would need scaled losses"}.get(self.precision, "")
+            expected = "'float32' or 'bfloat16'"
+            raise EmagramError(f"training 'precision': expected {expected}, got '{self.precision}'{reason}")
 
     def build(
         self,
         emulator: ColumnEmulator,
-        objective: RadiationObjective,
+        objective: Objective,
         *,
-        train: Samples,
-        validation: Samples,
+        train: SampleSource,
+        validation: SampleSource,
         seed: int,
         folder: Path,
+        parallel: Parallel | None = None,
     ) -> "Trainer":
-        """A trainer of this emulator on these columns."""
-        return Trainer(self, emulator, objective, train=train, validation=validation, seed=seed, folder=folder)
-
-    def learning_rate_at(self, share: float) -> float:
-        """Learning rate when `share` of all steps is done, 0 ≤ share ≤ 1."""
-        if share < self.warm_up:
-            return self.learning_rate * share / self.warm_up
-        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (share - self.warm_up) / (1.0 - self.warm_up)))
+        """A trainer of this emulator on these columns, of this process alone where no others are given."""
+        return Trainer(
+            self,
+            emulator,
+            objective,
+            train=train,
+            validation=validation,
+            seed=seed,
+            folder=folder,
+            parallel=parallel or Parallel(),
+        )
 
 
 class Trainer:
     """Fits an emulator in place and leaves it in its state of least validation loss.
 
     A checkpoint in `folder` is continued: the final weights have the same bits as those of an uninterrupted run on
-    the same machine with the same number of threads, since every epoch draws from a seed of its own.
+    the same machine with the same number of threads, since every epoch draws from a seed of its own. Several
+    processes share every step; their weights have the same bits, and rank 0 reads and writes the files.
 
     Args:
         config: how to fit.
-        emulator: normalised already.
+        emulator: normalised already, alike on every process.
         objective: loss of outputs, targets and inputs.
         train, validation: columns.
         seed: of the minibatches.
-        folder: for `checkpoint.pt` and `log.csv`; must exist.
+        folder: for `checkpoint.pt`, `log.csv` and `log.jsonl`; must exist.
+        parallel: this process among those that train together.
+    Raises:
+        EmagramError: if there are no columns, or the network's outputs do not suit the normalisation or precision.
     """
 
     def __init__(
         self,
         config: TrainingConfig,
         emulator: ColumnEmulator,
-        objective: RadiationObjective,
+        objective: Objective,
         *,
-        train: Samples,
-        validation: Samples,
+        train: SampleSource,
+        validation: SampleSource,
         seed: int,
         folder: Path,
+        parallel: Parallel,
     ) -> None:
+        if min(train.n_column, validation.n_column) < 1:
+            raise EmagramError(
+                f"training: expected columns, got {train.n_column} and {validation.n_column} to validate"
+            )
+        require_unshifted(emulator.network, emulator.output_mean)
         self.config, self.emulator, self.objective = config, emulator, objective
         self.train_samples, self.validation_samples = train, validation
-        self.seed, self.folder = seed, Path(folder)
-        self.optimizer = torch.optim.AdamW(
-            emulator.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        self.seed, self.folder, self.parallel = seed, Path(folder), parallel
+        self.optimisation = Optimisation(
+            emulator,
+            objective,
+            config.optimiser,
+            gradient_clip=config.gradient_clip,
+            precision=config.precision,
+            parallel=parallel,
         )
+        decay = config.average_decay
+        self.average = None if decay is None else WeightAverage(emulator.network, decay)
         self.log: Log = []
-        self.best_loss = math.inf
         self.best_state: dict[str, Any] = {}
+
+    @property
+    def best_loss(self) -> float:
+        """The least validation loss so far, ∞ before the first epoch."""
+        return min((row["validation_loss"] for row in self.log), default=math.inf)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or the validation loss has not improved for as long as was asked for."""
+        if len(self.log) >= self.config.epochs:
+            return True
+        if self.config.patience is None or not self.log:
+            return False
+        losses = [row["validation_loss"] for row in self.log]
+        return len(losses) - 1 - losses.index(min(losses)) >= self.config.patience
 
     def fit(self, progress: Progress | None = None) -> Log:
         """Train what is left of the epochs, then put the emulator into its best state.
 
         Returns:
-            one row for every epoch: epoch, learning rate at its end, and the two losses.
+            one row for every epoch, of `log.LOG_COLUMNS`.
         Raises:
-            EmagramError: if the checkpoint is damaged or of another configuration, or the loss is not finite.
+            EmagramError: if the checkpoint is damaged or of another configuration, another training runs in the
+                folder, the loss is not finite, or another process of this training has failed.
             OSError: if the folder cannot be written.
         """
         self.resume()
-        for epoch in range(len(self.log), self.config.epochs):
-            self._run_epoch(epoch)
-            if (epoch + 1) % self.config.checkpoint_interval == 0 or epoch + 1 == self.config.epochs:
-                self._save()
-            if progress is not None:
-                progress(epoch + 1)
+        if not self.finished:
+            with self._claimed_folder():
+                self.resume()
+                self.parallel.broadcast(self.emulator.state_dict().values())
+                while not self.finished:
+                    self._run_epoch(len(self.log))
+                    self._write()
+                    if progress is not None:
+                        progress(len(self.log))
         self.emulator.load_state_dict(self.best_state)
         self.emulator.eval()
         return self.log
 
+    def resume(self) -> None:
+        """Continue from the checkpoint in the folder, if there is one; `fit` does this by itself.
+
+        Raises:
+            EmagramError: if the checkpoint is damaged or of another configuration.
+            OSError: if it cannot be read.
+        """
+        path = self.folder / CHECKPOINT_NAME
+        data = None
+        with self.parallel.together():
+            if self.parallel.is_first and path.exists():
+                data = path.read_bytes()
+        data = self.parallel.broadcast_bytes(data)
+        if data is None:
+            return
+        state = parse_checkpoint(data, path)
+        require_identity(state["identity"], self._identity(), path)
+        self.emulator.load_state_dict(state["emulator"])
+        self.optimisation.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.log, self.best_state = state["log"], state["best_state"]
+
+    @contextmanager
+    def _claimed_folder(self) -> Iterator[None]:
+        """A block in which no other training runs in the folder; a process that died in it is cleaned up after."""
+        with ExitStack() as stack:
+            with self.parallel.together():
+                if self.parallel.is_first:
+                    stack.enter_context(FolderLock(self.folder))
+                    remove_partial_files(self.folder, (CHECKPOINT_NAME, LOG_NAME, JSON_LOG_NAME))
+            yield
+
     def _run_epoch(self, epoch: int) -> None:
+        start = time.perf_counter()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed * 1_000_003 + epoch)
-            train_loss = self._train(epoch)
-        validation_loss = self._validate()
+            seed = self.seed * 1_000_003 + epoch
+            torch.manual_seed(seed + 7919 * self.parallel.rank)  # dropout of each process is its own
+            n_column, train_loss, gradient_norm = self._train(epoch, seed)
+        trained = time.perf_counter()
+        with nullcontext() if self.average is None else self.average.applied():
+            validation_loss = self._validation_loss()
+            state = {name: value.clone() for name, value in self.emulator.state_dict().items()}
         if not math.isfinite(train_loss + validation_loss):
-            raise EmagramError(f"training: expected a finite loss in epoch {epoch + 1}, got {train_loss}")
-        rate = self.config.learning_rate_at((epoch + 1) / self.config.epochs)
-        row = (epoch + 1, rate, train_loss, validation_loss)
-        self.log.append(dict(zip(LOG_COLUMNS, row, strict=True)))
+            losses = f"{train_loss}, and {validation_loss} in validation"
+            raise EmagramError(f"training: expected a finite loss in epoch {epoch + 1}, got {losses}")
         if validation_loss < self.best_loss:
-            self.best_loss = validation_loss
-            self.best_state = {name: value.clone() for name, value in self.emulator.state_dict().items()}
+            self.best_state = state
+        rate = self._learning_rate((epoch + 1) / self.config.epochs)
+        speed, seconds = n_column / (trained - start), time.perf_counter() - start
+        row = (epoch + 1, rate, train_loss, validation_loss, gradient_norm, speed, seconds)
+        self.log.append(dict(zip(LOG_COLUMNS, row, strict=True)))
 
-    def _train(self, epoch: int) -> float:
-        """One pass over the training columns; the mean loss over its columns."""
+    def _learning_rate(self, share: float) -> float:
+        return self.config.optimiser.learning_rate * self.config.schedule.factor(min(share, 1.0))
+
+    def _train(self, epoch: int, seed: int) -> tuple[int, float, float]:
+        """One pass over the training columns.
+
+        Returns:
+            columns of all processes, mean loss over them, and mean over the steps of the gradient's norm.
+        """
         self.emulator.train()
-        batches = self.train_samples.batches(self.config.batch_size)
-        total = 0.0
-        for number, batch in enumerate(batches):
-            share = (epoch + (number + 1) / len(batches)) / self.config.epochs
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.config.learning_rate_at(share)
-            loss = self.objective(self.emulator(batch.inputs), batch.targets, batch.inputs)
-            self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.emulator.network.parameters(), self.config.gradient_clip)
-            self.optimizer.step()
-            total += float(loss.detach()) * batch.n_column
-        return total / self.train_samples.n_column
+        n_batch = count_batches(self.train_samples.n_column, self.config.batch_size, self.parallel.world)
+        total = torch.zeros(2, dtype=torch.float64)
+        norms = []
+        steps = shared_batches(self.train_samples, self.config.batch_size, seed=seed, parallel=self.parallel)
+        for number, (batch, n_together) in enumerate(steps):
+            rate = self._learning_rate((epoch + (number + 1) / n_batch) / self.config.epochs)
+            loss, norm = self.optimisation.step(batch, n_together=n_together, learning_rate=rate)
+            if not math.isfinite(norm):
+                raise EmagramError(f"training: expected a finite loss in epoch {epoch + 1}, got a gradient of {norm}")
+            if self.average is not None:
+                self.average.update()
+            total += torch.tensor([loss, batch.n_column], dtype=torch.float64)
+            norms.append(norm)
+        self.parallel.sum(total)
+        return int(total[1]), float(total[0] / total[1]), sum(norms) / len(norms)
 
-    @torch.no_grad()
-    def _validate(self) -> float:
+    def _validation_loss(self) -> float:
         self.emulator.eval()
-        samples = self.validation_samples
-        return float(self.objective(self.emulator(samples.inputs), samples.targets, samples.inputs))
+        size = self.config.validation_batch_size
+        return mean_loss(self.emulator, self.objective, self.validation_samples, size=size, parallel=self.parallel)
 
     def _identity(self) -> dict[str, Any]:
         """What must agree for a checkpoint to be continued."""
@@ -180,57 +278,28 @@ class Trainer:
             "objective": asdict(self.objective.config),
             "seed": self.seed,
             "columns": [self.train_samples.n_column, self.validation_samples.n_column],
+            "processes": self.parallel.world,
             "network": str(self.emulator.network),
             "shapes": shapes,
         }
 
-    def _save(self) -> None:
-        """Write the log, then the checkpoint, each complete or not at all."""
-        write_atomically(self.folder / LOG_NAME, to_csv(self.log))
-        stream = io.BytesIO()
-        state = {
+    def _write(self) -> None:
+        """Write the log, and when it is due the checkpoint, from rank 0."""
+        due = self.finished or len(self.log) % self.config.checkpoint_interval == 0
+        with self.parallel.together():
+            if not self.parallel.is_first:
+                return
+            write_log(self.folder, self.log)
+            if due:
+                save_checkpoint(self.folder / CHECKPOINT_NAME, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        """Everything that the rest of the training depends on."""
+        return {
             "identity": self._identity(),
             "log": self.log,
             "emulator": self.emulator.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "best_loss": self.best_loss,
+            "optimiser": self.optimisation.optimiser.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "best_state": self.best_state,
         }
-        torch.save(state, stream)
-        write_atomically(self.folder / CHECKPOINT_NAME, stream.getvalue())
-
-    @property
-    def finished(self) -> bool:
-        """Whether all epochs are done."""
-        return len(self.log) == self.config.epochs
-
-    def resume(self) -> None:
-        """Continue from the checkpoint in the folder, if there is one; `fit` does this by itself.
-
-        Raises:
-            EmagramError: if the checkpoint is damaged or of another configuration.
-        """
-        path = self.folder / CHECKPOINT_NAME
-        if not path.exists():
-            return
-        state = load_checkpoint(path)
-        expected, found = self._identity(), state["identity"]
-        if found != expected:
-            key = next(key for key in expected if found.get(key) != expected[key])
-            raise EmagramError(f"checkpoint '{path}': expected {key} {expected[key]}, got {found.get(key)}")
-        self.emulator.load_state_dict(state["emulator"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.log, self.best_loss, self.best_state = state["log"], state["best_loss"], state["best_state"]
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The contents of a checkpoint, without executing code from it.
-
-    Raises:
-        EmagramError: if it cannot be read.
-    """
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise EmagramError(f"checkpoint '{path}': expected a complete checkpoint: {error}") from error
-    return state

@@ -6,6 +6,7 @@ import torch
 from emagram.emulators.emulator import ColumnEmulator, EmulatorSpec
 from emagram.emulators.features import FEATURE_SETS, Feature
 from emagram.emulators.networks.dense import ACTIVATIONS, DenseConfig
+from emagram.emulators.networks.layout import Layout
 from emagram.emulators.normalisation import fit_normalisation
 from emagram.emulators.radiation import radiation_spec
 from emagram.physics.errors import EmagramError
@@ -153,7 +154,7 @@ def test_a_spec_names_what_is_missing() -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_dense_networks_have_the_sizes_asked_for(activation: str) -> None:
-    network = DenseConfig((5, 7), activation).build(3, 2)
+    network = DenseConfig((5, 7), activation).build(Layout((2, 1), (2,), 2))
     assert network(torch.zeros(4, 3)).shape == (4, 2)
     assert [tuple(p.shape) for p in network.parameters() if p.ndim == 2] == [(5, 3), (7, 5), (2, 7)]
 

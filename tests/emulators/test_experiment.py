@@ -9,7 +9,8 @@ from emagram.emulators.experiment import Experiment
 from emagram.emulators.experiment_config import ExperimentConfig, GeneratedConfig, RfmipConfig, SplitConfig
 from emagram.emulators.export import load_emulator
 from emagram.emulators.networks.dense import DenseConfig
-from emagram.emulators.training.trainer import CHECKPOINT_NAME, TrainingConfig
+from emagram.emulators.training.checkpoint import CHECKPOINT_NAME
+from emagram.emulators.training.trainer import TrainingConfig
 from emagram.physics.errors import EmagramError
 
 HELDOUT = ("+4K", "+4K, const. RH")
