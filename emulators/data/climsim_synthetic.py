@@ -94,8 +94,8 @@ def _computed(mli: Mapping[str, Array], grid: ColumnGrid) -> dict[str, Array]:
 class _Marginal:
     """The distribution of a variable at each of its levels, from a histogram.
 
-    Within a bin values are spread evenly, except in a first bin that holds most of them (cloud, rain, night): there as
-    a power of the rank, with the exponent that gives the variable its mean.
+    Within a bin values are spread evenly, except in a bin that holds most of them (no cloud, no rain, night, a range
+    stretched by outliers): there as a power of the rank, with the exponent that gives the variable its mean.
     """
 
     def __init__(self, edges: Array, frequency: Array, mean: Array, least: Array, largest: Array) -> None:
@@ -105,23 +105,26 @@ class _Marginal:
         share = frequency.reshape(-1, frequency.shape[-1])
         share = share / share.sum(axis=1, keepdims=True)
         self.cumulative = np.concatenate([np.zeros((share.shape[0], 1)), np.cumsum(share, axis=1)], axis=1)
+        level, self.fullest = np.arange(share.shape[0]), share.argmax(axis=1)
         middle = 0.5 * (self.edges[:, 1:] + self.edges[:, :-1])
-        first, width = share[:, 0], self.edges[:, 1] - self.edges[:, 0]
-        rest = mean.reshape(-1) - (share * middle)[:, 1:].sum(axis=1)
+        most, lowest = share[level, self.fullest], self.edges[level, self.fullest]
+        width = self.edges[level, self.fullest + 1] - lowest
+        rest = mean.reshape(-1) - (share * middle).sum(axis=1) + most * middle[level, self.fullest]
         with np.errstate(divide="ignore", invalid="ignore"):
-            height = np.clip((rest / first - self.edges[:, 0]) / width, 1e-6, 1.0 - 1e-6)
-        self.exponent = np.where((first > 0.5) & np.isfinite(height), 1.0 / height - 1.0, 1.0)
+            height = np.clip((rest / most - lowest) / width, 1e-6, 1.0 - 1e-6)
+        self.exponent = np.where((most > 0.5) & np.isfinite(height), 1.0 / height - 1.0, 1.0)
 
     def values(self, normal: Array) -> Array:
         """Values of the ranks of standard normal numbers, (n_column,) or (n_column, n_level)."""
         rank = torch.special.ndtr(torch.from_numpy(normal)).numpy().reshape(normal.shape[0], -1)
         values = np.empty_like(rank)
-        for k in range(rank.shape[1]):
+        for k, bin_ in enumerate(self.fullest):
             edges, cumulative = self.edges[k], self.cumulative[k]
             values[:, k] = np.interp(rank[:, k], cumulative, edges)
-            lowest = rank[:, k] < cumulative[1]
-            share = (rank[lowest, k] / cumulative[1]) ** self.exponent[k]
-            values[lowest, k] = edges[0] + (edges[1] - edges[0]) * share
+            low, high = cumulative[bin_], cumulative[bin_ + 1]
+            inside = (rank[:, k] > low) & (rank[:, k] < high)
+            share = ((rank[inside, k] - low) / (high - low)) ** self.exponent[k]
+            values[inside, k] = edges[bin_] + (edges[bin_ + 1] - edges[bin_]) * share
         return values if self.is_profile else np.asarray(values[:, 0])
 
 
