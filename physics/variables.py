@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .errors import EmagramError
@@ -160,6 +160,8 @@ _TENDENCIES = (
              "cloud liquid tendency", (-1.0e-4, 1.0e-4), sign="gain", aliases={"climsim": "ptend_q0002"}),
     Variable("tendency_of_mass_fraction_of_cloud_ice_in_air_due_to_model_physics", "kg kg-1 s-1", "layer",
              "cloud ice tendency", (-1.0e-4, 1.0e-4), sign="gain", aliases={"climsim": "ptend_q0003"}),
+    Variable("tendency_of_mass_fraction_of_cloud_condensed_water_in_air_due_to_model_physics", "kg kg-1 s-1", "layer",
+             "cloud liquid and ice tendency", (-1.0e-4, 1.0e-4), sign="gain", aliases={"climsim": "ptend_qn"}),
     Variable("tendency_of_eastward_wind_due_to_model_physics", "m s-2", "layer", "zonal acceleration", (-0.5, 0.5),
              sign="eastward", aliases={"climsim": "ptend_u"}),
     Variable("tendency_of_northward_wind_due_to_model_physics", "m s-2", "layer", "meridional acceleration",
@@ -175,8 +177,11 @@ _FLUXES = (
              "upwelling_shortwave_flux_in_air", "upward", {"rfmip": "rsu"}),
     Variable("downwelling_shortwave_flux_in_air", "W m-2", "interface", "shortwave flux down", _SOLAR,
              "downwelling_shortwave_flux_in_air", "downward", {"rfmip": "rsd"}),
+    # ClimSim has neither of the next two; E3SM calls them FSNT and FLUT, our own host writes them beside the others
+    Variable("toa_net_downward_shortwave_flux", "W m-2", "column", "sunlight absorbed by surface and air", _SOLAR,
+             "toa_net_downward_shortwave_flux", "downward", {"climsim": "cam_out_FSNT"}),
     Variable("toa_outgoing_longwave_flux", "W m-2", "column", "longwave flux to space", (-1.0e-3, 1000.0),
-             "toa_outgoing_longwave_flux", "upward"),
+             "toa_outgoing_longwave_flux", "upward", {"climsim": "cam_out_FLUT"}),
     Variable("surface_downwelling_longwave_flux_in_air", "W m-2", "column", "longwave flux onto the surface",
              (-1.0e-3, 1000.0), "surface_downwelling_longwave_flux_in_air", "downward",
              {"climsim": "cam_out_FLWDS"}),
@@ -204,10 +209,64 @@ _FLUXES = (
     Variable("lwe_snowfall_rate", "m s-1", "column", "snow, as liquid water", (-1.0e-9, 1.0e-3),
              "lwe_snowfall_rate", "downward", {"climsim": "cam_out_PRECSC"}),
 )
+
+_DYNAMICS = (
+    Variable("tendency_of_air_temperature_due_to_dynamics", "K s-1", "layer",
+             "heating since the end of the previous physics", (-0.5, 0.5), sign="warming",
+             aliases={"climsim": "state_t_dyn"}),
+    Variable("tendency_of_mass_fraction_of_water_in_air_due_to_dynamics", "kg kg-1 s-1", "layer",
+             "vapour, cloud liquid and ice gained since the end of the previous physics", (-1.0e-4, 1.0e-4),
+             sign="gain", aliases={"climsim": "state_q0_dyn"}),
+    Variable("tendency_of_eastward_wind_due_to_dynamics", "m s-2", "layer",
+             "zonal acceleration since the end of the previous physics", (-0.5, 0.5), sign="eastward",
+             aliases={"climsim": "state_u_dyn"}),
+)
+
+_PLACE = (
+    Variable("cosine_of_latitude", "1", "column", "cosine of latitude", _FRACTION, aliases={"climsim": "clat"}),
+    Variable("sine_of_latitude", "1", "column", "sine of latitude", (-1.001, 1.001), aliases={"climsim": "slat"}),
+    Variable("column_number", "1", "column", "number of the column on its grid, from 1", (0.0, 1.0e9),
+             aliases={"climsim": "icol"}),
+)
 # fmt: on
 
+# What the previous step's physics did is an input of ClimSim's sets with memory, under names of its own.
+_PREVIOUS_PHYSICS = {
+    "ptend_t": "state_t_prvphy",
+    "ptend_q0001": "state_q0001_prvphy",
+    "ptend_q0002": "state_q0002_prvphy",
+    "ptend_q0003": "state_q0003_prvphy",
+    "ptend_qn": "state_qn_prvphy",
+    "ptend_u": "state_u_prvphy",
+}
+_PREVIOUS_SCALARS = ("state_ps", "pbuf_SOLIN", "pbuf_LHFLX", "pbuf_SHFLX", "pbuf_COSZRS")
+
+
+def _earlier(variable: Variable, alias: str, *, n_step: int = 1) -> Variable:
+    """The same quantity of an earlier time step; ClimSim's prefix `tm_` says "time minus one"."""
+    suffix, words = {1: ("_at_previous_time_step", "one"), 2: ("_two_time_steps_before", "two")}[n_step]
+    return replace(
+        variable,
+        name=variable.name + suffix,
+        long_name=f"{variable.long_name}, {words} step{'s' * (n_step > 1)} before",
+        standard_name=None,
+        aliases={"climsim": alias},
+    )
+
+
+def _earlier_variables() -> tuple[Variable, ...]:
+    """The memory of ClimSim's sets: forcing, effect of physics and surface conditions of earlier steps."""
+    now = {v.aliases.get("climsim"): v for v in (*_STATE, *_BOUNDARY, *_TENDENCIES)}
+    forcing = [_earlier(v, f"tm_{v.aliases['climsim']}") for v in _DYNAMICS]
+    physics = [_earlier(now[ptend], alias) for ptend, alias in _PREVIOUS_PHYSICS.items()]
+    before = [_earlier(now[ptend], f"tm_{alias}", n_step=2) for ptend, alias in _PREVIOUS_PHYSICS.items()]
+    scalars = [_earlier(now[alias], f"tm_{alias}") for alias in _PREVIOUS_SCALARS]
+    return (*forcing, *physics, *before, *scalars)
+
+
 VARIABLES: Mapping[str, Variable] = {
-    variable.name: variable for variable in (*_STATE, *_GASES, *_BOUNDARY, *_TENDENCIES, *_FLUXES)
+    variable.name: variable
+    for variable in (*_STATE, *_GASES, *_BOUNDARY, *_TENDENCIES, *_FLUXES, *_DYNAMICS, *_PLACE, *_earlier_variables())
 }
 
 
