@@ -152,7 +152,7 @@ class Trainer:
     def _train(self, epoch: int) -> float:
         """One pass over the training columns; the mean loss over its columns."""
         self.emulator.train()
-        batches = self.train_samples.batches(self.config.batch_size)
+        batches = list(self.train_samples.batches(self.config.batch_size, seed=self.seed * 1_000_003 + epoch))
         total = 0.0
         for number, batch in enumerate(batches):
             share = (epoch + (number + 1) / len(batches)) / self.config.epochs
