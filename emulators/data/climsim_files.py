@@ -161,9 +161,9 @@ def _write(path: Path, variables: Mapping[str, Array], time: int, *, label: Path
         written = {name: file.createVariable(name, "f8", _dimensions(row)) for name, row in rows.items()}
         for name, row in rows.items():
             written[name].setncatts({"units": row.unit, "long_name": row.long_name})
-        year_month_day, second = date_of(time)[:10].replace("-", ""), int(date_of(time)[11:])
-        for name, value in (("ymd", int(year_month_day)), ("tod", second)):
-            file.createVariable(name, "i4", ())[...] = value
+        date = date_of(time)
+        for name, number in (("ymd", int(date[:10].replace("-", ""))), ("tod", int(date[11:]))):
+            file.createVariable(name, "i4", ())[...] = number
         for name, value in checked.items():
             _check_values(value, name, f"variable '{name}' of '{label}'")
             written[name][...] = value.T
