@@ -52,6 +52,11 @@ class EmulatorSpec:
             self._require_inputs(feature.inputs, f"feature '{feature.transform}'")
             if len({self.size(name) for name in feature.inputs}) > 1:
                 raise EmagramError(f"feature '{feature.transform}': expected inputs of one size, got {feature.inputs}")
+            if feature.parameters and len(feature.parameters) != self.feature_size(feature):
+                raise EmagramError(
+                    f"feature '{feature.transform}': expected {self.feature_size(feature)} parameters, "
+                    f"got {len(feature.parameters)}"
+                )
         for name, scale in self.scale_by.items():
             self._require_inputs((scale,), f"scale of output '{name}'")
             if name not in self.outputs or VARIABLES[scale].dimension != "column":

@@ -2,26 +2,74 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..physics.constants import Constants
 from ..physics.errors import EmagramError
-from ..physics.thermodynamics import relative_humidity
+from ..physics.thermodynamics import ALL_ICE, TRIPLE_POINT, relative_humidity, saturation_vapor_pressure
 
 LOG_FLOOR = 1e-30
 """The logarithm's argument is at least this, so that an absent gas stays finite."""
 
-Transform = Callable[[Sequence[Tensor], Constants], Tensor]
+CLIMSIM_GAS_CONSTANTS = (461.0, 287.0)
+"""Of water vapour and dry air [J kg-1 K-1], as rounded in ClimSim's relative humidity, whatever the host's are."""
 
-TRANSFORMS: dict[str, tuple[int, Transform]] = {
-    "identity": (1, lambda inputs, _: inputs[0]),
-    "log": (1, lambda inputs, _: torch.log(inputs[0].clamp(min=LOG_FLOOR))),
-    "relative_humidity": (3, lambda inputs, constants: relative_humidity(*inputs, constants=constants)),
+Evaluation = Callable[[Sequence[Tensor], Constants, Tensor], Tensor]
+
+
+class Transform(NamedTuple):
+    """How many inputs a transform takes, its function of (inputs, constants, parameters), and whether it has any."""
+
+    n_input: tuple[int, ...]
+    evaluate: Evaluation
+    has_parameters: bool = False
+
+
+def climsim_relative_humidity(air_pressure: Tensor, air_temperature: Tensor, specific_humidity: Tensor) -> Tensor:
+    """Relative humidity as ClimSim has it, q Rv p / (Rd e_s(T)); up to 2 % below e / e_s, and linear in q.
+
+    Args:
+        air_pressure: [Pa], any shape.
+        air_temperature: [K], same shape.
+        specific_humidity: [kg kg-1] of moist air, same shape.
+    Returns:
+        [1], same shape.
+    Source: Yu et al. 2023, doi:10.48550/arXiv.2306.08754; saturation as in physics.thermodynamics.
+    """
+    vapor, dry = CLIMSIM_GAS_CONSTANTS
+    return specific_humidity * (vapor * air_pressure) / (dry * saturation_vapor_pressure(air_temperature))
+
+
+def liquid_fraction(air_temperature: Tensor) -> Tensor:
+    """Liquid share of cloud, (T − 253.16) / 20 between 0 and 1.
+
+    Args:
+        air_temperature: [K], any shape.
+    Returns:
+        [1], same shape.
+    Source: as the cloud-resolving model of E3SM-MMF (Khairoutdinov and Randall 2003,
+        doi:10.1175/1520-0469(2003)060<0607:CRMOTA>2.0.CO;2).
+    """
+    return ((air_temperature - ALL_ICE) / (TRIPLE_POINT - ALL_ICE)).clamp(0.0, 1.0)
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "identity": Transform((1,), lambda inputs, *_: inputs[0]),
+    "log": Transform((1,), lambda inputs, *_: torch.log(inputs[0].clamp(min=LOG_FLOOR))),
+    "relative_humidity": Transform((3,), lambda inputs, constants, _: relative_humidity(*inputs, constants=constants)),
+    "zero": Transform((1,), lambda inputs, *_: torch.zeros_like(inputs[0])),
+    "sum": Transform((2,), lambda inputs, *_: inputs[0] + inputs[1]),
+    "liquid_fraction": Transform((1,), lambda inputs, *_: liquid_fraction(inputs[0])),
+    "climsim_relative_humidity": Transform((3,), lambda inputs, *_: climsim_relative_humidity(*inputs)),
+    "one_minus_exp": Transform(
+        (1, 2), lambda inputs, _, parameters: -torch.expm1(-parameters * sum(inputs[1:], start=inputs[0])), True
+    ),
 }
-"""Number of inputs and function of every transform; the model file and the C++ runtime know the same names."""
+"""Transforms by name, the same in a model file. `one_minus_exp` is 1 − e^(−λ x), x an input or the sum of two, λ its
+parameters, one a level. The native runtime has `identity`, `log` and `relative_humidity` only."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +79,27 @@ class Feature:
     Attributes:
         transform: a name in TRANSFORMS.
         inputs: names of the fields, in the order the transform takes them.
+        parameters: of a transform that has any, one for each value of the feature.
     Raises:
-        EmagramError: if the transform is unknown or takes another number of inputs.
+        EmagramError: if the transform is unknown, takes another number of inputs, or has parameters that are not given
+            or is given some that it does not have.
     """
 
     transform: str
     inputs: tuple[str, ...]
+    parameters: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.transform not in TRANSFORMS:
             expected = ", ".join(TRANSFORMS)
             raise EmagramError(f"feature of {self.inputs}: expected a transform of {expected}, got '{self.transform}'")
-        expected_inputs = TRANSFORMS[self.transform][0]
-        if len(self.inputs) != expected_inputs:
-            raise EmagramError(f"feature '{self.transform}': expected {expected_inputs} inputs, got {self.inputs}")
+        transform = TRANSFORMS[self.transform]
+        if len(self.inputs) not in transform.n_input:
+            expected = " or ".join(map(str, transform.n_input))
+            raise EmagramError(f"feature '{self.transform}': expected {expected} inputs, got {self.inputs}")
+        if bool(self.parameters) != transform.has_parameters:
+            expected = "parameters" if transform.has_parameters else "no parameters"
+            raise EmagramError(f"feature '{self.transform}': expected {expected}, got {len(self.parameters)}")
 
     def evaluate(self, fields: Mapping[str, Tensor], *, constants: Constants) -> Tensor:
         """The feature in float64.
@@ -54,17 +109,19 @@ class Feature:
         Returns:
             (n_column, size); size is 1 for a field without levels.
         """
-        value = TRANSFORMS[self.transform][1]([fields[name] for name in self.inputs], constants)
-        return value.reshape(value.shape[0], -1)
+        inputs = [fields[name].reshape(fields[name].shape[0], -1) for name in self.inputs]
+        parameters = torch.tensor(self.parameters, dtype=torch.float64, device=inputs[0].device)
+        return TRANSFORMS[self.transform].evaluate(inputs, constants, parameters)
 
     def to_manifest(self, size: int) -> dict[str, Any]:
         """The entry in the manifest's `features`."""
-        return {"transform": self.transform, "inputs": list(self.inputs), "size": size}
+        entry = {"transform": self.transform, "inputs": list(self.inputs), "size": size}
+        return entry | ({"parameters": list(self.parameters)} if self.parameters else {})
 
     @classmethod
     def from_manifest(cls, entry: Mapping[str, Any]) -> "Feature":
         """The feature of a manifest's entry."""
-        return cls(entry["transform"], tuple(entry["inputs"]))
+        return cls(entry["transform"], tuple(entry["inputs"]), tuple(entry.get("parameters", ())))
 
 
 def _radiation_features(humidity: Feature) -> tuple[Feature, ...]:

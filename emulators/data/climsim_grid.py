@@ -171,7 +171,7 @@ def _cubed_sphere(n: int) -> tuple[Array, Array, Array]:
 
 def _spiral(n: int) -> tuple[Array, Array, Array]:
     """Latitude, longitude and area of n points, equally spaced in sin(latitude), a golden angle apart in longitude."""
-    i = np.arange(n)
+    i = np.arange(n, dtype=np.float64)
     golden = 180.0 * (3.0 - math.sqrt(5.0))
     latitude = np.rad2deg(np.arcsin(1.0 - (2.0 * i + 1.0) / n))
     return latitude, golden * i % 360.0, np.full(n, 4.0 * math.pi / n, dtype=np.float64)

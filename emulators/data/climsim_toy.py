@@ -33,7 +33,7 @@ _FALL_TIME = 5400.0  # s, of cloud that precipitates
 _DRAG_TIME = 2.0e5  # s
 _RELAXATION_TIME = 4.0e4  # s, of the forcing towards the climate
 _DAY = 86400.0
-_PPM_MASS = {"pbuf_ozone": 4.0e-8, "pbuf_CH4": 9.99e-7, "pbuf_N2O": 4.91e-7}
+_TRACE_GASES = {"pbuf_ozone": 4.0e-8, "pbuf_CH4": 9.99e-7, "pbuf_N2O": 4.91e-7}
 
 
 def toy_climsim(
@@ -191,9 +191,9 @@ def _sun(grid: ColumnGrid, seconds: float) -> dict[str, Array]:
 
 
 def _gases(pressure: Array) -> dict[str, Array]:
-    """Ozone with its layer at 10 hPa, well-mixed methane and nitrous oxide, mass fractions."""
+    """Ozone with its layer at 10 hPa, methane and nitrous oxide that vanish in the stratosphere, mass fractions."""
     layer = 1.2e-5 * np.exp(-((np.log(pressure / 1.0e3)) ** 2) / 2.0)
-    gases = {name: np.full_like(pressure, value) for name, value in _PPM_MASS.items()}
+    gases = {name: value * pressure / (pressure + 2.0e3) for name, value in _TRACE_GASES.items()}
     return gases | {"pbuf_ozone": gases["pbuf_ozone"] + layer}
 
 
