@@ -56,7 +56,8 @@ class ColumnStream:
         unreadable: "error" raises at the first file that cannot be used; "skip" leaves out the steps that need it,
             logs it and lists it in `skipped`.
     Raises:
-        EmagramError: if the levels are others, a needed step is not recorded, or an option is none of the above.
+        EmagramError: if the levels or the time step are others, a needed step is not recorded, or an option is none of
+            the above.
     """
 
     def __init__(
@@ -71,6 +72,10 @@ class ColumnStream:
     ) -> None:
         if grid.n_level != spec.n_level:
             raise EmagramError(f"column stream: expected a grid of {spec.n_level} levels, got {grid.n_level}")
+        if spec.time_step not in (None, series.time_step):
+            raise EmagramError(
+                f"column stream: expected files of time steps of {spec.time_step} s, got {series.time_step} s"
+            )
         if buffer_columns < 1 or workers < 0 or unreadable not in ("error", "skip"):
             raise EmagramError(
                 "column stream: expected buffer_columns ≥ 1, workers ≥ 0 and unreadable 'error' or 'skip', "
