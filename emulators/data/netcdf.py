@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...physics.errors import EmagramError
 from ...physics.units import convert
+from .netcdf_classic import require_complete
 
 Array = NDArray[np.float64]
 
@@ -29,6 +30,7 @@ def open_netcdf(path: Path) -> Iterator[netCDF4.Dataset]:
         raise EmagramError(f"file '{path}': expected a NetCDF file, got no such file")
     try:
         with netCDF4.Dataset(path) as file:
+            require_complete(path)
             yield file
     except (OSError, RuntimeError) as error:
         raise EmagramError(f"file '{path}': expected a complete NetCDF file, got '{error}'") from error
