@@ -86,7 +86,7 @@ class OutputScores:
         try:
             self.native.add(prediction, target)
         except EmagramError as error:
-            raise EmagramError(f"output '{self.name}': {error}") from error
+            raise EmagramError(f"output '{self.name}', {error}") from error
         weight = factor * self.cells.area_weight
         self.energy.add(weight * prediction, weight * target, self.cells.index)
         if len(ensemble) > 1:

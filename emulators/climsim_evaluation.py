@@ -94,8 +94,11 @@ def _evaluate(
 ) -> Evaluation:
     running = _Running(spec, grid, options or EvaluationOptions())
     for time, columns in samples:
-        running.check(time, columns)
-        running.add(columns, predict(columns.inputs))
+        try:
+            running.check(time, columns)
+            running.add(columns, predict(columns.inputs))
+        except EmagramError as error:
+            raise EmagramError(f"time {time}: {error}") from error
     return running.result()
 
 
@@ -122,15 +125,13 @@ class _Running:
     def check(self, time: Hashable, columns: Samples) -> None:
         """Refuse a time that comes twice, columns of another grid, and fields that are missing."""
         if time in self.times:
-            raise EmagramError(f"evaluation: expected every time once, got {time} twice")
+            raise EmagramError("expected every time once, got this one twice")
         self.times.add(time)
         if columns.n_column != self.cells.n_cell:
-            raise EmagramError(
-                f"time {time}: expected the {self.cells.n_cell} columns of the grid, got {columns.n_column}"
-            )
+            raise EmagramError(f"expected the {self.cells.n_cell} columns of the grid, got {columns.n_column}")
         for name in (*self.spec.inputs, *self.spec.outputs):
             if name not in (columns.inputs if name in self.spec.inputs else columns.targets):
-                raise EmagramError(f"time {time}: expected the field '{name}', got none")
+                raise EmagramError(f"expected the field '{name}', got none")
 
     def add(self, columns: Samples, members: list[Fields]) -> None:
         """Add the columns of one time and what every member predicts for them."""
