@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import Collection
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ..physics.errors import EmagramError
 from .climsim_scores import Evaluation
-from .evaluation_figures import pressure_edges, save_picture, variable_label
+from .evaluation_figures import Array, pressure_edges, save_picture, variable_label
 
 BELOW_ZERO, BELOW_ZERO_HATCH = "#E69F00", "////"  # the hatches tell them from blues of the same grey
 NO_VALUE, NO_VALUE_HATCH = "#c8c8c8", "...."
@@ -72,7 +73,7 @@ def _draw_panel(panel: Axes, evaluation: Evaluation, variable: str) -> Any:
     edges = pressure_edges(pressure)
     mesh = panel.pcolormesh(bounds, edges, np.ma.masked_invalid(r2), cmap=r2_colours(), vmin=0.0, vmax=1.0)
     for where, hatch in ((r2 < 0.0, BELOW_ZERO_HATCH), (np.isnan(r2), NO_VALUE_HATCH)):
-        _hatch(panel.pcolor(bounds, edges, np.ma.masked_where(~where, np.zeros_like(r2))), hatch)
+        panel.add_collection(_hatched_cells(bounds, edges, where, hatch))
     if min(r2.shape) > 1 and np.nanmax(np.append(r2, 0.0)) > min(R2_LINES):
         middle = 0.5 * (bounds[1:] + bounds[:-1])
         panel.contour(middle, pressure, r2, list(R2_LINES), colors="white", linewidths=list(R2_LINES.values()))
@@ -80,10 +81,12 @@ def _draw_panel(panel: Axes, evaluation: Evaluation, variable: str) -> Any:
     return mesh
 
 
-def _hatch(cells: Collection, hatch: str) -> None:
-    """Nothing but hatches in the cells."""
-    cells.set_array(None)
-    cells.set(facecolor="none", edgecolor=HATCH_COLOUR, linewidth=0.0, hatch=hatch)
+def _hatched_cells(x: Array, y: Array, where: NDArray[np.bool_], hatch: str) -> PolyCollection:
+    """Hatches, and nothing else, in cells (len(y) − 1, len(x) − 1) between the boundaries x and y."""
+    corners = [
+        [(x[i], y[j]), (x[i + 1], y[j]), (x[i + 1], y[j + 1]), (x[i], y[j + 1])] for j, i in np.argwhere(where).tolist()
+    ]
+    return PolyCollection(corners, facecolor="none", edgecolor=HATCH_COLOUR, linewidth=0.0, hatch=hatch)
 
 
 def _degrees(latitude: int) -> str:

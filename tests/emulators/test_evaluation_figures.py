@@ -99,6 +99,10 @@ def test_zonal_means_lie_on_sine_of_latitude_and_pressure(
     expected = evaluations[0].profiles["zonal_mean_r2"].sel(variable=HEATING).values.T
     np.testing.assert_allclose(np.ma.filled(mesh.get_array(), np.nan), expected)
     np.testing.assert_allclose(mesh.get_coordinates()[0, :, 0], np.linspace(-1.0, 1.0, N_BAND + 1))
+    below, nothing = panel.collections[1:3]
+    assert len(below.get_paths()) == int((expected < 0.0).sum()) > 0
+    assert len(nothing.get_paths()) == 0
+    assert len(figures[0].axes[2].collections[2].get_paths()) == 3 * N_BAND
     labels = {label.get_text(): place for label, place in zip(figures[0].axes[2].get_xticklabels(),
               figures[0].axes[2].get_xticks(), strict=True)}  # fmt: skip
     assert labels["30°S"] == pytest.approx(-0.5)
