@@ -85,6 +85,7 @@ class ExperimentConfig:
     name: str
     data: RfmipConfig | GeneratedConfig
     split: SplitConfig
+    task: Literal["radiation"] = "radiation"
     features: tuple[str, ...] = ("raw", "climate_invariant")
     seeds: tuple[int, ...] = (0, 1, 2)
     network: DenseConfig = field(default_factory=DenseConfig)

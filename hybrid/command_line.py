@@ -85,7 +85,8 @@ def _train(options: argparse.Namespace) -> None:
     from .verbs import print_scores, train
 
     folder = train(options.configuration, options.output)
-    print_scores(folder)
+    if os.environ.get("RANK", "0") == "0":  # one of the processes of torchrun
+        print_scores(folder)
 
 
 def _evaluate(options: argparse.Namespace) -> None:

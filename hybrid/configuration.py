@@ -25,16 +25,20 @@ def read_configuration(path: Path, kind: type[Configuration]) -> Configuration:
         EmagramError: the file cannot be read, is not TOML, holds an unknown key (the nearest known one is named),
             lacks a key without a default, or a value has another type; the dataclass's own checks apply too.
     """
+    return build(kind, read_table(path), str(path))
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """A TOML file as it is; raises EmagramError if it cannot be read or is not TOML."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise EmagramError(f"configuration '{path}': expected a readable file, got {reason}") from error
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise EmagramError(f"configuration '{path}': not TOML: {error}") from error
-    return build(kind, table, str(path))
 
 
 def build(kind: type[Configuration], table: Mapping[str, Any], where: str) -> Configuration:
@@ -91,10 +95,12 @@ def _expand(value: str, where: str) -> Path:
 
 
 def _convert_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    """The one of the kinds that fits; TOML has no null, so None is only ever a default.
+    """The one of the kinds that fits; None, which TOML does not have, comes from the `configuration.json` of a run.
 
     Dataclasses tell themselves apart by a field `kind` or `source` of Literal type, the same one in all of them.
     """
+    if value is None and type(None) in kinds:
+        return None
     kinds = tuple(kind for kind in kinds if kind is not type(None))
     if len(kinds) == 1:
         return _convert(kinds[0], value, where)

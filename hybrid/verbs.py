@@ -11,14 +11,18 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from ..emulators.climsim_study import PRESENT, ClimsimStudy
+from ..emulators.climsim_study_config import ClimsimStudyConfig
 from ..emulators.data.columns import RADIATION_OUTPUTS, read_columns
 from ..emulators.evaluation import ScoredColumns
 from ..emulators.evaluation import evaluate as score
+from ..emulators.evaluation_figures import variable_label
 from ..emulators.experiment import TEST_SPLITS, Experiment
 from ..emulators.experiment_config import ExperimentConfig
 from ..emulators.export import load_emulator
+from ..emulators.training.parallel import from_environment
 from ..physics.errors import EmagramError
-from .configuration import build, read_configuration
+from .configuration import build, read_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,14 +39,21 @@ PRINTED_SCORES = {
 }
 
 
-def train(config: Path | str | ExperimentConfig, output: Path | str | None = None) -> Path:
+Study = ExperimentConfig | ClimsimStudyConfig
+STUDIES: dict[str, type[Study]] = {"radiation": ExperimentConfig, "climsim": ClimsimStudyConfig}
+"""By the key `task` of a configuration."""
+
+
+def train(config: Path | str | Study, output: Path | str | None = None) -> Path:
     """Train, score and export what a configuration describes; an interrupted run continues.
+
+    Started by torchrun, the processes share every step of a study of the task `climsim`.
 
     Args:
         config: a TOML file or what it holds.
         output: the run folder, by default `runs/<name>`.
     Returns:
-        the run folder, with `best.emg`, `summary.json`, `scores.csv`, `loss.png`, logs and checkpoints.
+        the run folder, with `best.emg`, `summary.json`, `scores.csv`, pictures, logs and checkpoints.
     Raises:
         EmagramError: if the configuration or the data cannot be used, or the folder holds another run.
         OSError: if the folder cannot be written or the disk is full.
@@ -51,11 +62,30 @@ def train(config: Path | str | ExperimentConfig, output: Path | str | None = Non
     >>> sorted(path.name for path in folder.glob("*.emg"))
     ['best.emg']
     """
-    if not isinstance(config, ExperimentConfig):
-        config = read_configuration(Path(config), ExperimentConfig)
+    if isinstance(config, Path | str):
+        config = read_study(Path(config))
     folder = Path("runs") / config.name if output is None else Path(output)
-    Experiment(config, folder).run()
+    with from_environment() as parallel:
+        if isinstance(config, ClimsimStudyConfig):
+            ClimsimStudy(config, folder, parallel).run()
+        elif parallel.world > 1:
+            raise EmagramError(f"study '{config.name}': expected one process, since it is small, got {parallel.world}")
+        else:
+            Experiment(config, folder).run()
     return folder
+
+
+def read_study(path: Path) -> Study:
+    """Read the configuration of a study, whose key `task` says which.
+
+    Raises:
+        EmagramError: if it cannot be read, or a key or a value is not known; the sentence names the nearest known.
+    """
+    table = read_table(path)
+    task = table.get("task")
+    if task not in STUDIES:
+        raise EmagramError(f"configuration {path}: expected 'task' to be one of {list(STUDIES)}, got {task!r}")
+    return build(STUDIES[task], table, str(path))
 
 
 def evaluate(model: Path | str, columns: Path | str | xr.Dataset) -> dict[str, float]:
@@ -112,8 +142,32 @@ def inspect(path: Path, *, manifest: bool = False) -> str:
 
 
 def print_scores(folder: Path) -> None:
-    """The table of a run: mean over seeds and its spread, on both sets of held-out columns."""
+    """The table of a run: mean over seeds and its spread, on columns that were held out."""
     summary = json.loads((folder / "summary.json").read_text())
+    if "variables" in summary:
+        _print_climsim_scores(summary)
+    else:
+        _print_radiation_scores(summary)
+    print(f"run folder: {folder}")
+
+
+def _print_climsim_scores(summary: Mapping[str, Any]) -> None:
+    """R² as ClimSim defines it, and pooled, of every output in every climate."""
+    for climate in dict.fromkeys(row["data"] for row in summary["scores"]):
+        scores = [row for row in summary["scores"] if row["data"] == climate]
+        rows = []
+        for variable in dict.fromkeys(row["variable"] for row in scores):
+            of_variable = {row["network"]: row for row in scores if row["variable"] == variable}
+            rows.append(
+                {"variable": variable_label(variable)}
+                | {network: _mean_and_spread(row, "r2_pooled") for network, row in of_variable.items()}
+            )
+        columns = summary["columns"][climate]
+        what = "test times" if climate == PRESENT else "another climate"
+        print_table(rows, title=f"{climate}, {what} ({columns} columns): R² about the mean of each cell")
+
+
+def _print_radiation_scores(summary: Mapping[str, Any]) -> None:
     for columns, title in TEST_SPLITS.items():
         emulators = [row for row in summary["scores"] if row["columns"] == columns]
         rows = [
@@ -121,7 +175,7 @@ def print_scores(folder: Path) -> None:
             for score, heading in PRINTED_SCORES.items()
         ]
         print_table(rows, title=f"{title} ({summary['columns'][columns]} columns): RMSE and R²")
-    print(f"truth: {summary['truth']}\nrun folder: {folder}")
+    print(f"truth: {summary['truth']}")
 
 
 def _label(row: Mapping[str, Any]) -> str:
@@ -131,6 +185,8 @@ def _label(row: Mapping[str, Any]) -> str:
 
 
 def _mean_and_spread(row: Mapping[str, Any], score: str) -> str:
+    if row[score + "_mean"] is None:
+        return "undefined"
     spread = f" ± {row[score + '_spread']:.2f}" if row["members"] > 1 else ""
     return f"{row[score + '_mean']:.2f}{spread}"
 

@@ -1,0 +1,158 @@
+"""What a study on ClimSim-like records is: which records, variables, networks and seeds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ..physics.errors import EmagramError
+from .climsim import climsim_spec
+from .data.climsim_grid import ColumnGrid, built_in_grid, read_climsim_grid
+from .data.climsim_series import Series, find_series
+from .data.climsim_sets import variable_set
+from .data.climsim_stream import BUFFER_COLUMNS, ColumnStream
+from .emulator import EmulatorSpec
+from .networks import ClimsimMlpConfig, NetworkConfig
+from .training.objectives import NormalisedObjectiveConfig
+from .training.trainer import TrainingConfig
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class PartConfig:
+    """Part of the records in time, inclusive; see `data.climsim_series.Series.select`.
+
+    Attributes:
+        start, stop: `YYYY-MM[-DD[-SSSSS]]`.
+        stride: of the recorded steps.
+    """
+
+    start: str
+    stop: str
+    stride: int = 1
+
+
+@dataclass(frozen=True)
+class RecordsConfig:
+    """Records of a host, or ClimSim's files, and which of them train, validate and test.
+
+    Attributes:
+        folder: of the files, or of the folders that hold them.
+        train, validation, test: parts that share no step.
+        grid: a grid file in ClimSim's form; the built-in equivalent of ClimSim's grid without.
+        prefix: of the files' names, where the folder holds several.
+        time_step: [s] of the physics.
+        buffer_columns, workers, unreadable: of `data.climsim_stream.ColumnStream`.
+    """
+
+    folder: Path
+    train: PartConfig
+    validation: PartConfig
+    test: PartConfig
+    grid: Path | None = None
+    prefix: str | None = None
+    time_step: float = 1200.0
+    buffer_columns: int = BUFFER_COLUMNS
+    workers: int = 0
+    unreadable: Literal["error", "skip"] = "error"
+
+    def build_grid(self) -> ColumnGrid:
+        """The grid of the records; raises EmagramError if its file cannot be used."""
+        return built_in_grid() if self.grid is None else read_climsim_grid(self.grid)
+
+    def build(self, spec: EmulatorSpec, grid: ColumnGrid) -> dict[str, ColumnStream]:
+        """The streams of training, validation and test.
+
+        Raises:
+            EmagramError: if there are no such records, they have gaps, or a step is in two parts.
+        """
+        series = find_series(self.folder, prefix=self.prefix, time_step=self.time_step)
+        parts = {name: self._select(series, getattr(self, name)) for name in PARTS}
+        _require_disjoint(parts, series.folder)
+        return {name: self.stream(part, spec, grid) for name, part in parts.items()}
+
+    def stream(self, series: Series, spec: EmulatorSpec, grid: ColumnGrid) -> ColumnStream:
+        """A stream of a series with the options of this configuration."""
+        return ColumnStream(
+            series,
+            spec,
+            grid,
+            buffer_columns=self.buffer_columns,
+            workers=self.workers,
+            unreadable=self.unreadable,
+        )
+
+    @staticmethod
+    def _select(series: Series, part: PartConfig) -> Series:
+        return series.select(part.start, part.stop, stride=part.stride)
+
+
+@dataclass(frozen=True)
+class ClimateConfig:
+    """Records of another climate, which only test.
+
+    Attributes:
+        name: in tables, as in "+4 K".
+        folder: of the files.
+        part: which of them.
+    """
+
+    name: str
+    folder: Path
+    part: PartConfig
+
+    def build(self, records: RecordsConfig, spec: EmulatorSpec, grid: ColumnGrid) -> ColumnStream:
+        """The stream of these records, with the options of the others."""
+        series = find_series(self.folder, prefix=records.prefix, time_step=records.time_step)
+        return records.stream(series.select(self.part.start, self.part.stop, stride=self.part.stride), spec, grid)
+
+
+@dataclass(frozen=True)
+class ClimsimStudyConfig:
+    """A whole study.
+
+    Attributes:
+        name: of the exported model.
+        records: to learn from and to test on.
+        variables: a name in `data.climsim_sets.VARIABLE_SETS`.
+        networks: each is trained with each seed, and named by its kind.
+        seeds: of the initial weights and the minibatches.
+        heldout: other climates to test in.
+    Raises:
+        EmagramError: if the variable set is unknown, or a list is empty or repeats itself.
+    """
+
+    name: str
+    records: RecordsConfig
+    task: Literal["climsim"]
+    variables: str = "v1"
+    networks: tuple[NetworkConfig, ...] = (ClimsimMlpConfig(),)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    heldout: tuple[ClimateConfig, ...] = ()
+    objective: NormalisedObjectiveConfig = field(default_factory=lambda: NormalisedObjectiveConfig("huber"))
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        variable_set(self.variables)
+        kinds = tuple(network.kind for network in self.networks)
+        climates = tuple(climate.name for climate in self.heldout)
+        for name, values in (("networks", kinds), ("seeds", self.seeds), ("heldout", climates)):
+            if len(set(values)) < len(values) or (not values and name != "heldout"):
+                raise EmagramError(f"study '{name}': expected distinct entries, at least one, got {values}")
+
+    def build_spec(self, grid: ColumnGrid) -> EmulatorSpec:
+        """What the emulators of this study read and return."""
+        return climsim_spec(self.variables, n_level=grid.n_level, time_step=self.records.time_step)
+
+
+def _require_disjoint(parts: Mapping[str, Series], folder: Path) -> None:
+    """No step trains and tests."""
+    seen: dict[int, str] = {}
+    for name, part in parts.items():
+        for time in part.times:
+            if time in seen:
+                raise EmagramError(
+                    f"records '{folder}': expected parts without common steps, got one in '{seen[time]}' and '{name}'"
+                )
+            seen[time] = name

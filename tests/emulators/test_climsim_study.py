@@ -1,0 +1,102 @@
+"""A whole study on toy records: trained, scored in two climates, drawn, exported, and continued."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emagram.emulators.climsim_study import ClimsimStudy
+from emagram.emulators.climsim_study_config import ClimateConfig, ClimsimStudyConfig, PartConfig, RecordsConfig
+from emagram.emulators.data.climsim_grid import write_grid
+from emagram.emulators.export import load_emulator
+from emagram.emulators.networks import ClimsimMlpConfig, GruConfig
+from emagram.emulators.training.trainer import TrainingConfig
+from emagram.physics.errors import EmagramError
+from toy_series import write_series
+
+DAY = 86400
+
+
+def day(first: int, last: int) -> PartConfig:
+    return PartConfig(f"0001-02-{first:02d}", f"0001-02-{last:02d}")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> ClimsimStudyConfig:
+    folder = tmp_path_factory.mktemp("toy records")
+    series = write_series(folder / "present", 8, n_column=24, n_level=7, interval=DAY)
+    write_series(folder / "warm", 2, n_column=24, n_level=7, interval=DAY)
+    write_grid(series.grid, folder / "grid.nc")
+    return ClimsimStudyConfig(
+        name="toy",
+        task="climsim",
+        records=RecordsConfig(folder / "present", day(1, 5), day(6, 6), day(7, 8), grid=folder / "grid.nc"),
+        networks=(ClimsimMlpConfig(hidden=(16,)), GruConfig(width=8)),
+        seeds=(0, 1),
+        heldout=(ClimateConfig("+4 K", folder / "warm", day(1, 2)),),
+        training=TrainingConfig(epochs=2),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(config: ClimsimStudyConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    folder = tmp_path_factory.mktemp("a study")
+    return folder, ClimsimStudy(config, folder).run()
+
+
+def test_the_run_folder_holds_everything(run: tuple[Path, dict]) -> None:
+    folder, summary = run
+    names = {path.name for path in folder.iterdir()}
+    assert {"configuration.json", "versions.json", "scores.csv", "climates.csv", "summary.json", "best.emg"} <= names
+    assert {"zonal-mean-r2.png", "scores-present.png", "r2-present.png", "budgets-gru.png"} <= names
+    assert {path.name for path in (folder / "members").iterdir()} == {
+        f"{network}-{seed}" for network in ("climsim_mlp", "gru") for seed in (0, 1)
+    }
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    assert summary["columns"] == {"train": 120, "validation": 24, "test": 48, "present": 48, "+4 K": 48}
+
+
+def test_every_network_and_output_is_scored_in_both_climates(run: tuple[Path, dict]) -> None:
+    scores = {(row["data"], row["network"], row["variable"]): row for row in run[1]["scores"]}
+    assert len(scores) == 2 * 2 * 10
+    assert all(row["members"] == 2 and row["mae_spread"] > 0.0 for row in scores.values())
+    with (run[0] / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    ensembles = [row for row in rows if row["network"] == "gru ensemble"]
+    assert len(ensembles) == 10
+    assert all(float(row["crps_mean"]) >= 0.0 for row in ensembles)
+    with (run[0] / "climates.csv").open(newline="") as file:
+        assert {row["heldout"] for row in csv.DictReader(file)} == {"+4 K"}
+
+
+def test_the_exported_model_is_the_best_that_the_runtime_knows(run: tuple[Path, dict]) -> None:
+    model, losses = run[1]["model"], run[1]["validation_loss"]
+    assert model["network"] == "climsim_mlp"
+    assert losses[f"climsim_mlp-{model['seed']}"] == min(losses["climsim_mlp-0"], losses["climsim_mlp-1"])
+    assert load_emulator(run[0] / "best.emg").spec.time_step == 1200.0
+
+
+def test_a_study_continues_with_the_same_result(config: ClimsimStudyConfig, run: tuple[Path, dict]) -> None:
+    assert ClimsimStudy(config, run[0]).run() == run[1]
+
+
+def test_a_step_in_two_parts_is_refused(config: ClimsimStudyConfig, tmp_path: Path) -> None:
+    overlapping = replace(config, records=replace(config.records, test=day(5, 8)))
+    with pytest.raises(EmagramError, match="expected parts without common steps, got one in 'train' and 'test'"):
+        ClimsimStudy(overlapping, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_records_of_another_grid_are_refused(config: ClimsimStudyConfig, tmp_path: Path) -> None:
+    other = replace(config, records=replace(config.records, grid=None))
+    with pytest.raises(EmagramError, match=r"toy\.mli.*expected"):
+        ClimsimStudy(other, tmp_path / "run").run()
+
+
+def test_unknown_sets_and_repeated_entries_are_refused(config: ClimsimStudyConfig) -> None:
+    with pytest.raises(EmagramError, match="nearest 'v2_rh_mc'"):
+        replace(config, variables="v2_rh_mcc")
+    with pytest.raises(EmagramError, match="study 'seeds': expected distinct entries"):
+        replace(config, seeds=(1, 1))
