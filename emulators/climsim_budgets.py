@@ -16,7 +16,7 @@ from ..physics.constants import Constants
 from ..physics.thermodynamics import ALL_ICE, TRIPLE_POINT
 
 LARGEST_OLR = 400.0
-"""[W m-2]; no outgoing longwave flux of the Earth exceeds this, not even of a hot desert."""
+"""[W m-2], taken as the largest outgoing longwave flux; clear sky over hot deserts reaches about 350."""
 
 HEATING = "tendency_of_air_temperature_due_to_model_physics"
 VAPOR = "tendency_of_specific_humidity_due_to_model_physics"

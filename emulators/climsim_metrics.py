@@ -1,7 +1,7 @@
 """ClimSim's metrics: errors in W m⁻² by cell and level, accumulated in float64 while columns stream by.
 
 The order of the means is part of the definition: over time in each cell and level, then over cells, then over levels
-(Yu et al. 2023, ClimSim, doi:10.48550/arXiv.2306.08754, appendix on evaluation). Level 0 is the model top.
+(Yu et al. 2023, ClimSim, doi:10.48550/arXiv.2306.08754). Level 0 is the model top.
 """
 
 from collections.abc import Mapping
@@ -204,8 +204,8 @@ def energy_factor(
         [W m-2 per native unit], (n_column, n_level) for tendencies, otherwise a number.
     Raises:
         EmagramError: if the unit has no energy, or the wind is missing.
-    Source: Yu et al. 2023, doi:10.48550/arXiv.2306.08754. Its own scripts take the wind speed of u and v once from
-        normalised inputs and once from the tendencies; here it is that of the state.
+    Source: Yu et al. 2023, doi:10.48550/arXiv.2306.08754. Its evaluation script takes |V| from normalised inputs; here
+        it is that of the state.
     """
     unit, dimension = VARIABLES[name].unit, VARIABLES[name].dimension
     mass = thickness.double() / constants.gravity

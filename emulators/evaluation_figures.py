@@ -241,6 +241,7 @@ def _draw_budget(panel: Axes, name: str, kinds: Mapping[str, Mapping[str, Any]])
     edges = SMALLEST * 10.0 ** (np.arange(N_BIN + 1) / BINS_PER_DECADE)
     panel.set_title(name.replace("_", " ").replace("toa", "TOA").replace("olr", "OLR"))
     panel.set(xscale="log", yscale="log", xlim=(SMALLEST / 4.0, edges[-1]))
+    quantity = "net radiation" if name == "B_diagnosed_toa_radiation" else "residual"
     for kind, colour, line in (("prediction", COLOURS[1], "-"), ("truth", COLOURS[0], "--")):
         summary = kinds[kind]
         if "skipped" in summary:
@@ -248,7 +249,7 @@ def _draw_budget(panel: Axes, name: str, kinds: Mapping[str, Mapping[str, Any]])
             panel.text(0.03, height, f"{kind}: outputs missing", transform=panel.transAxes, color=GREY, va="top")
             continue
         panel.stairs(summary["histogram"], edges, color=colour, linestyle=line, linewidth=1.4, zorder=2.5)
-        panel.set_xlabel(f"|residual| [{_unit(summary['unit'])}]")
+        panel.set_xlabel(f"|{quantity}| [{_unit(summary['unit'])}]")
         if summary["threshold"]:
             panel.axvline(summary["threshold"], color=GREY, linestyle=":", linewidth=1.0)
     panel.set_ylim(0.5, None if len(panel.patches) else 1000.0)

@@ -37,7 +37,7 @@ def draw_zonal_means(evaluations: Mapping[str, Evaluation], variables: Sequence[
     """
     if not evaluations or not variables:
         raise EmagramError("zonal means: expected evaluations and variables to draw, got none")
-    size = (1.4 + 2.7 * len(evaluations), 0.9 + 2.2 * len(variables))
+    size = (1.6 + 2.7 * len(evaluations), 0.9 + 2.2 * len(variables))
     save_picture(path, lambda figure: _draw(figure, evaluations, variables), size)
 
 
@@ -60,7 +60,7 @@ def _draw(figure: Figure, evaluations: Mapping[str, Evaluation], variables: Sequ
     bar = figure.colorbar(mesh, ax=panels, extend="min", aspect=30)
     for value, width in R2_LINES.items():
         bar.ax.axhline(value, color="white", linewidth=width)
-    bar.set_label("R² of zonal means [1]; hatched: below 0, dotted: no value")
+    bar.set_label("R² of zonal means [1]\nhatched: below 0\ndotted: no value", fontsize=8.0)
 
 
 def _draw_panel(panel: Axes, evaluation: Evaluation, variable: str) -> Any:

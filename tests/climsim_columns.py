@@ -93,14 +93,17 @@ def small_targets(
     return targets
 
 
-def small_stream(n_step: int = 6, seed: int = 0, n_level: int = N_LEVEL) -> list[tuple[int, Samples]]:
+def small_stream(
+    n_step: int = 6, seed: int = 0, *, n_level: int = N_LEVEL, n_column: int = N_CELL
+) -> list[tuple[int, Samples]]:
     """Times with their columns."""
     generator = np.random.default_rng(seed)
     return [
         (
             step,
             Samples(
-                tensors(small_inputs(generator, n_level=n_level)), tensors(small_targets(generator, n_level=n_level))
+                tensors(small_inputs(generator, n_column, n_level)),
+                tensors(small_targets(generator, n_column, n_level)),
             ),
         )
         for step in range(n_step)

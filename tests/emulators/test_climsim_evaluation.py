@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,11 +25,13 @@ from climsim_columns import (
     small_spec,
     small_stream,
 )
+from emagram.emulators.climsim_accumulators import Cells
 from emagram.emulators.climsim_evaluation import EvaluationOptions, evaluate_columns, evaluate_ensemble
 from emagram.emulators.climsim_metrics import crps
 from emagram.emulators.climsim_scores import Evaluation, compare_climates, compare_networks
 from emagram.emulators.training.samples import Samples
 from emagram.physics.errors import EmagramError
+from emagram.physics.vertical import HybridCoordinate
 
 HEATING = "tendency_of_air_temperature_due_to_model_physics"
 ZONAL_WIND = "tendency_of_eastward_wind_due_to_model_physics"
@@ -317,19 +320,29 @@ def members(stream: Stream, data: str, size: float) -> list[Evaluation]:
     ]
 
 
-def test_networks_are_compared_over_seeds(stream: Stream) -> None:
-    evaluations = members(stream, "present", 0.3)
-    rows = compare_networks(evaluations)
+@pytest.fixture(scope="module")
+def present(stream: Stream) -> list[Evaluation]:
+    """Two networks of three seeds."""
+    return members(stream, "present", 0.3)
+
+
+@pytest.fixture(scope="module")
+def warm(stream: Stream) -> list[Evaluation]:
+    """The same, each twice as wrong."""
+    return members(stream, "+4 K", 0.6)
+
+
+def test_networks_are_compared_over_seeds(present: list[Evaluation]) -> None:
+    rows = compare_networks(present)
     assert len(rows) == 2 * len(OUTPUTS)
     row = next(row for row in rows if row["network"] == "unet" and row["variable"] == RAIN)
-    values = [e.row(RAIN)["mae"] for e in evaluations if e.network == "unet"]
+    values = [e.row(RAIN)["mae"] for e in present if e.network == "unet"]
     assert row["members"] == 3
     assert row["mae_mean"] == pytest.approx(np.mean(values))
     assert row["mae_spread"] == pytest.approx(np.std(values, ddof=1))
 
 
-def test_climates_are_compared_member_by_member(stream: Stream) -> None:
-    present, warm = members(stream, "present", 0.3), members(stream, "+4 K", 0.6)
+def test_climates_are_compared_member_by_member(present: list[Evaluation], warm: list[Evaluation]) -> None:
     rows = compare_climates(present, list(reversed(warm)))
     row = next(row for row in rows if row["network"] == "mlp" and row["variable"] == HEATING)
     assert (row["reference"], row["heldout"], row["members"]) == ("present", "+4 K", 3)
@@ -342,8 +355,7 @@ def test_climates_are_compared_member_by_member(stream: Stream) -> None:
     assert row["r2_loss_mean"] > 0.0
 
 
-def test_climates_need_the_same_members_of_one_data_set_each(stream: Stream) -> None:
-    present, warm = members(stream, "present", 0.3), members(stream, "+4 K", 0.6)
+def test_climates_need_the_same_members_of_one_data_set_each(present: list[Evaluation], warm: list[Evaluation]) -> None:
     with pytest.raises(EmagramError, match=r"held-out climate: expected the networks and seeds .*\('mlp', 1\)"):
         compare_climates(present, warm[1:])
     with pytest.raises(EmagramError, match="climate 'held out': expected evaluations of different members"):
@@ -360,3 +372,24 @@ def test_an_emulator_needs_pressure_and_a_time_step(stream: Stream) -> None:
     without = type(spec)(spec.n_level, inputs, spec.outputs, (), time_step=TIME_STEP)
     with pytest.raises(EmagramError, match="expected the input 'surface_air_pressure'"):
         evaluate_columns(KnownEmulator(without, stream, truth_of), stream, small_grid())
+
+
+@pytest.mark.real_data
+def test_climsim_s_own_grid_gives_308_scores_and_full_bands(real_data: Path) -> None:
+    """384 cells of 60 levels: every band of equal area holds cells, and close to its share of the area."""
+    with xr.open_dataset(real_data / "climsim" / "grid_info" / "ClimSim_low-res_grid-info.nc") as file:
+        coordinate = HybridCoordinate(tuple(file["hyai"].values.tolist()), tuple(file["hybi"].values.tolist()))
+        grid = SmallGrid(coordinate, file["lat"].values, file["lon"].values, file["area"].values)
+    stream = small_stream(3, n_level=60, n_column=384)
+    evaluation = evaluate_columns(KnownEmulator(small_spec(60), stream, noisy(1)), stream, grid)
+    assert evaluation.kaggle is not None
+    assert evaluation.kaggle.n_scored == 308
+    zonal = evaluation.profiles["zonal_mean_r2"].sel(variable=HEATING)
+    assert zonal.shape == (12, 60)
+    assert bool(zonal.notnull().all())
+    share = [grid.area[Cells(grid, 12).band_weight[band].numpy() > 0.0].sum() / grid.area.sum() for band in range(12)]
+    assert sum(share) == pytest.approx(1.0)
+    assert max(share) < 1.6 / 12
+    # a column of 1000 hPa weighs 10.2 t; 1e-5 K s-1 everywhere is 102 W m-2 in all levels together
+    w = weight(stream, grid, HEATING)
+    assert 1e-5 * w.sum(axis=-1).mean() == pytest.approx(1e-5 * 1004.64 * 9.2e4 / 9.80616, rel=0.06)
