@@ -1,37 +1,15 @@
 """What an evaluation accumulates on a grid of cells while its times stream by: scores of outputs, budgets."""
 
-from collections.abc import Sequence
-from typing import Protocol
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..physics.errors import EmagramError
 from ..physics.variables import VARIABLES
-from ..physics.vertical import HybridCoordinate
 from .climsim_budget_statistics import BudgetStatistics
 from .climsim_budgets import BUDGETS, Budget, ColumnState, column_budgets, missing_fields
 from .climsim_metrics import METRICS, ErrorMoments, crps
-
-
-class Grid(Protocol):
-    """What evaluation asks of a grid: level 0 is the model top, latitude in degrees, area in any unit, (n_cell,)."""
-
-    @property
-    def coordinate(self) -> HybridCoordinate:
-        """Vertical coordinate."""
-        ...
-
-    @property
-    def latitude(self) -> Sequence[float]:
-        """[degree] (n_cell,)."""
-        ...
-
-    @property
-    def area(self) -> Sequence[float]:
-        """(n_cell,), any unit."""
-        ...
+from .data.climsim_grid import ColumnGrid
 
 
 class Cells:
@@ -41,7 +19,7 @@ class Cells:
     cells of each band, NaN in a band without cells.
     """
 
-    def __init__(self, grid: Grid, n_band: int) -> None:
+    def __init__(self, grid: ColumnGrid, n_band: int) -> None:
         self.area = torch.as_tensor(np.asarray(grid.area), dtype=torch.float64)
         latitude = torch.as_tensor(np.asarray(grid.latitude), dtype=torch.float64)
         if self.area.ndim != 1 or latitude.shape != self.area.shape or not bool((self.area > 0.0).all()):

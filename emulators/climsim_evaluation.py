@@ -9,10 +9,11 @@ import xarray as xr
 
 from ..physics.errors import EmagramError
 from ..physics.variables import VARIABLES
-from .climsim_accumulators import BudgetScores, Cells, Grid, OutputScores
+from .climsim_accumulators import BudgetScores, Cells, OutputScores
 from .climsim_budgets import BUDGETS, ColumnState
 from .climsim_metrics import KAGGLE_TARGETS, METRICS, ZEROED_LEVEL, energy_factor, kaggle_score
 from .climsim_scores import Evaluation
+from .data.climsim_grid import ColumnGrid
 from .emulator import ColumnEmulator, EmulatorSpec, Fields
 from .training.samples import Samples
 
@@ -51,7 +52,7 @@ class EvaluationOptions:
 
 @torch.no_grad()
 def evaluate_columns(
-    emulator: ColumnEmulator, samples: Stream, grid: Grid, options: EvaluationOptions | None = None
+    emulator: ColumnEmulator, samples: Stream, grid: ColumnGrid, options: EvaluationOptions | None = None
 ) -> Evaluation:
     """Scores, profiles, zonal-mean R² and budgets of an emulator.
 
@@ -69,7 +70,7 @@ def evaluate_columns(
 
 @torch.no_grad()
 def evaluate_ensemble(
-    emulators: Sequence[ColumnEmulator], samples: Stream, grid: Grid, options: EvaluationOptions | None = None
+    emulators: Sequence[ColumnEmulator], samples: Stream, grid: ColumnGrid, options: EvaluationOptions | None = None
 ) -> Evaluation:
     """The same of the mean of several emulators, with the CRPS of them as an ensemble.
 
@@ -89,7 +90,7 @@ def _evaluate(
     spec: EmulatorSpec,
     predict: Callable[[Fields], list[Fields]],
     samples: Stream,
-    grid: Grid,
+    grid: ColumnGrid,
     options: EvaluationOptions | None,
 ) -> Evaluation:
     running = _Running(spec, grid, options or EvaluationOptions())
@@ -105,7 +106,7 @@ def _evaluate(
 class _Running:
     """Everything that is accumulated while the times stream by."""
 
-    def __init__(self, spec: EmulatorSpec, grid: Grid, options: EvaluationOptions) -> None:
+    def __init__(self, spec: EmulatorSpec, grid: ColumnGrid, options: EvaluationOptions) -> None:
         if SURFACE_PRESSURE not in spec.inputs:
             raise EmagramError(f"evaluation: expected the input '{SURFACE_PRESSURE}', got {spec.inputs}")
         if spec.n_level != grid.coordinate.n_level:
