@@ -1,11 +1,12 @@
 """What a study on ClimSim-like records is: which records, variables, networks and seeds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from ..physics.errors import EmagramError
+from ..physics.variables import find
 from .climsim import climsim_spec
 from .data.climsim_grid import ColumnGrid, built_in_grid, read_climsim_grid
 from .data.climsim_series import Series, find_series
@@ -116,6 +117,8 @@ class ClimsimStudyConfig:
         name: of the exported model.
         records: to learn from and to test on.
         variables: a name in `data.climsim_sets.VARIABLE_SETS`.
+        extra_outputs: learned beside those of the set, such as `cam_out_FSNT` and `cam_out_FLUT`, the fluxes at the top
+            that our host records and ClimSim lacks: with them the energy of a column can be closed.
         networks: each is trained with each seed, and named by its kind.
         seeds: of the initial weights and the minibatches.
         heldout: other climates to test in.
@@ -127,6 +130,7 @@ class ClimsimStudyConfig:
     records: RecordsConfig
     task: Literal["climsim"]
     variables: str = "v1"
+    extra_outputs: tuple[str, ...] = ()
     networks: tuple[NetworkConfig, ...] = (ClimsimMlpConfig(),)
     seeds: tuple[int, ...] = (0, 1, 2)
     heldout: tuple[ClimateConfig, ...] = ()
@@ -134,16 +138,20 @@ class ClimsimStudyConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        variable_set(self.variables)
+        outputs = variable_set(self.variables).outputs
         kinds = tuple(network.kind for network in self.networks)
         climates = tuple(climate.name for climate in self.heldout)
-        for name, values in (("networks", kinds), ("seeds", self.seeds), ("heldout", climates)):
-            if len(set(values)) < len(values) or (not values and name != "heldout"):
-                raise EmagramError(f"study '{name}': expected distinct entries, at least one, got {values}")
+        lists: dict[str, tuple[object, ...]] = {"networks": kinds, "seeds": self.seeds, "heldout": climates}
+        for name, values in (lists | {"extra_outputs": outputs + self.extra_outputs}).items():
+            if len(set(values)) < len(values):
+                raise EmagramError(f"study '{name}': expected distinct entries, got {values}")
+        if not kinds or not self.seeds:
+            raise EmagramError("study: expected at least one network and one seed, got none")
 
     def build_spec(self, grid: ColumnGrid) -> EmulatorSpec:
         """What the emulators of this study read and return."""
-        return climsim_spec(self.variables, n_level=grid.n_level, time_step=self.records.time_step)
+        spec = climsim_spec(self.variables, n_level=grid.n_level, time_step=self.records.time_step)
+        return replace(spec, outputs=spec.outputs + tuple(find(name, "climsim").name for name in self.extra_outputs))
 
 
 def _require_disjoint(parts: Mapping[str, Series], folder: Path) -> None:
