@@ -115,6 +115,16 @@ def test_what_did_not_vary_has_scale_one_and_what_hardly_did_the_floor() -> None
     assert (float(found.output_mean[3]), float(found.output_scale[3])) == (0.0, 1.0)
 
 
+def test_a_floor_of_one_amplifies_no_level_beyond_the_mean_spread() -> None:
+    spec = climsim_spec("v1", n_level=N_LEVEL)
+    samples = toy_samples(spec, 2)
+    deviation = pack_inputs(spec, samples.inputs).numpy()[:, N_LEVEL : 2 * N_LEVEL].std(axis=0)
+    found = stream_normalisation([samples], spec, feature_floor=1.0).feature_scale[N_LEVEL : 2 * N_LEVEL]
+    np.testing.assert_allclose(found, np.maximum(deviation, np.sqrt((deviation**2).mean())), rtol=1e-9)
+    with pytest.raises(EmagramError, match="expected a 'feature_floor' from 0 to 1, got 2"):
+        stream_normalisation([samples], spec, feature_floor=2.0)
+
+
 def test_an_emulator_takes_its_statistics() -> None:
     spec = climsim_spec("v1", n_level=N_LEVEL)
     emulator = ColumnEmulator(spec, DenseConfig((4,)).build(28, 32)).double()
