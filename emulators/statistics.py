@@ -142,7 +142,8 @@ def stream_normalisation(
 
     Groups are merged as n = a + b, μ = μ_a + δ b / n, M = M_a + M_b + δ² a b / n, δ = μ_b − μ_a, M the sum of squared
     deviations; nothing cancels, however long the stream. σ is per value, at least a share of its root mean square over
-    the levels, 1 where nothing varied. An output that an input scales is normalised as the ratio, where that input is not zero.
+    the levels, 1 where nothing varied. An output that an input scales is normalised as the ratio, where that input is
+    not zero.
 
     Args:
         batches: training columns, float64.
@@ -151,7 +152,8 @@ def stream_normalisation(
         feature_floor: that share for features, 0 to 1; towards 1 the levels that hardly varied in training count less,
             which serves climates they vary in. For outputs it is `SCALE_FLOOR`.
     Raises:
-        EmagramError: if the share is not one, there is no column, a field is missing or has other levels, or a value is not finite.
+        EmagramError: if the share is not one, there is no column, a field is missing or has other levels, or a value is
+            not finite.
     Source: Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115
     """
     if not 0.0 <= feature_floor <= 1.0:
@@ -207,9 +209,7 @@ class _Moments:
         """Means and scales; the sizes say which values are the levels of one variable."""
         deviation = (self.squares / max(self.n, 1)).sqrt()
         varied = deviation > CONSTANT_SHARE * self.largest
-        floors = [
-            SCALE_FLOOR * part.square().mean().sqrt().expand(part.numel()) for part in torch.split(deviation, sizes)
-        ]
+        floors = [floor * part.square().mean().sqrt().expand(part.numel()) for part in torch.split(deviation, sizes)]
         floored = torch.maximum(deviation, torch.cat(floors))
         return self.mean, torch.where(varied, floored, torch.ones_like(deviation))
 

@@ -213,6 +213,25 @@ def test_a_batch_in_other_units_is_refused(name: str, factor: float, offset: flo
         found.check_range(wrong)
 
 
+def test_far_outside_is_a_mean_width_beyond_the_range_for_a_quarter_of_the_values() -> None:
+    levels = np.array([200.0, 240.0, 280.0])
+    widths = np.array([10.0, 30.0, 50.0])  # 30 on average
+    training = np.stack([levels, levels + widths])
+    found = stream_normalisation([tiny(training, np.array([100.0, 900.0]))], TINY)
+
+    def batch(beyond: float, n_strange: int, n_column: int = 4) -> Samples:
+        temperature = np.tile(levels, (n_column, 1))
+        temperature.flat[:n_strange] = (np.tile(levels + widths, (n_column, 1)) + beyond).flat[:n_strange]
+        return tiny(temperature, np.full(n_column, 500.0))
+
+    found.check_range(batch(29.9, 12))
+    found.check_range(batch(1e6, 2))
+    with pytest.raises(EmagramError, match="input 'air_temperature': .* got 100 % far outside, such as 240.1"):
+        found.check_range(batch(30.1, 12))
+    with pytest.raises(EmagramError, match="got 25 % far outside"):
+        found.check_range(batch(1e6, 3))
+
+
 def test_a_batch_upside_down_is_refused() -> None:
     spec = climsim_spec("v2_rh", n_level=N_LEVEL)
     found = stream_normalisation([toy_samples(spec, step) for step in STEPS], spec)
