@@ -35,9 +35,13 @@ def files_around(steps: tuple[RawStep, ...], step: int) -> Mapping[tuple[int, Ki
     return {(offset, kind): steps[step + offset][kind] for offset in (0, -1, -2) for kind in kinds}
 
 
-def toy_samples(spec: EmulatorSpec, step: int, n_column: int = 54) -> Samples:
+def samples_of(spec: EmulatorSpec, grid: ColumnGrid, steps: tuple[RawStep, ...], step: int) -> Samples:
     """The inputs and outputs of a spec at a step from 2 on."""
-    grid, raw = toy_grid(n_column, spec.n_level), files_around(toy_steps(n_column, spec.n_level), step)
-    fields = derive((*spec.inputs, *spec.outputs), raw, time_step=TIME_STEP, grid=grid)
+    fields = derive((*spec.inputs, *spec.outputs), files_around(steps, step), time_step=TIME_STEP, grid=grid)
     tensors = {name: torch.from_numpy(value) for name, value in fields.items()}
     return Samples({name: tensors[name] for name in spec.inputs}, {name: tensors[name] for name in spec.outputs})
+
+
+def toy_samples(spec: EmulatorSpec, step: int, n_column: int = 54) -> Samples:
+    """The toy's columns at a step from 2 on."""
+    return samples_of(spec, toy_grid(n_column, spec.n_level), toy_steps(n_column, spec.n_level), step)
