@@ -81,13 +81,14 @@ def make_trainer(
     source: Callable[[Samples], SampleSource] = lambda samples: samples,
     double: bool = False,
     n_column: int | None = None,
+    initial: int = 0,
     parallel: Parallel | None = None,
 ) -> Trainer:
-    """A trainer of a small dense emulator of radiation."""
+    """A trainer of a small dense emulator of radiation, with initial weights of the seed `initial`."""
     spec, samples = radiation_samples(60 if n_column else 24)
     if n_column:
         samples = samples.select(torch.arange(n_column))
-    emulator = random_emulator(spec, samples)
+    emulator = random_emulator(spec, samples, seed=initial)
     if double:
         emulator.network.double()
     objective = RadiationObjectiveConfig().build(emulator)
@@ -172,7 +173,7 @@ def kills(folder: Path) -> None:
         kill_at_replacement(number)
         train_everything(place)
 
-    points = {f"batch-{n}": (lambda place, n=n: train_everything(place, stream_and_kill(n))) for n in (2, 9)}
+    points = {f"batch-{n}": (lambda place, n=n: train_everything(place, stream_and_kill(n))) for n in (2, 9, 20)}
     # an epoch puts log.csv and log.jsonl in place, every second one then checkpoint.pt
     points |= {f"replacement-{n}": (lambda place, n=n: replacement(n, place)) for n in (4, 5, 10)}
     (folder / "whole").mkdir()
@@ -197,9 +198,8 @@ def together(folder: Path) -> None:
             return path
 
         def make(name: str, **options: Any) -> Trainer:
-            return make_trainer(
-                place(name), config=TOGETHER, n_column=N_TOGETHER, double=True, parallel=parallel, **options
-            )
+            options |= {"config": TOGETHER, "n_column": N_TOGETHER, "double": True, "parallel": parallel}
+            return make_trainer(place(name), initial=parallel.rank, **options)  # the first rank's weights count
 
         def fail() -> None:
             if parallel.rank == 1:

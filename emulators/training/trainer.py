@@ -176,7 +176,7 @@ class Trainer:
         if not self.finished:
             with self._claimed_folder():
                 self.resume()
-                self.parallel.broadcast(self.emulator.state_dict().values())
+                self._agree_on_weights()
                 while not self.finished:
                     self._run_epoch(len(self.log))
                     self._write()
@@ -208,6 +208,11 @@ class Trainer:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.log, self.best_state = state["log"], state["best_state"]
+
+    def _agree_on_weights(self) -> None:
+        """Start every process from the weights of rank 0."""
+        averages = [] if self.average is None else self.average.values.values()
+        self.parallel.broadcast([*self.emulator.state_dict().values(), *averages])
 
     @contextmanager
     def _claimed_folder(self) -> Iterator[None]:
