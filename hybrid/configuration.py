@@ -91,10 +91,12 @@ def _expand(value: str, where: str) -> Path:
 
 
 def _convert_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    """The one of the kinds that fits; TOML has no null, so None is only ever a default.
+    """The one of the kinds that fits; None where that is one, as JSON has it (in TOML it is only ever a default).
 
     Dataclasses tell themselves apart by a field `kind` or `source` of Literal type, the same one in all of them.
     """
+    if value is None and type(None) in kinds:
+        return None
     kinds = tuple(kind for kind in kinds if kind is not type(None))
     if len(kinds) == 1:
         return _convert(kinds[0], value, where)

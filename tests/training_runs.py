@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import torch
 
 from emagram.emulators import atomic
 from emagram.emulators.emulator import ColumnEmulator
+from emagram.emulators.training.folder_lock import FolderLock
 from emagram.emulators.training.log import MEASURED, Log
 from emagram.emulators.training.objectives import RadiationObjectiveConfig
 from emagram.emulators.training.optimisation import AdamWConfig
-from emagram.emulators.training.parallel import Parallel, from_environment
+from emagram.emulators.training.parallel import ALONE, Parallel, from_environment
 from emagram.emulators.training.samples import Samples, SampleSource, require_part, share
 from emagram.emulators.training.schedules import CosineSchedule
 from emagram.emulators.training.trainer import Trainer, TrainingConfig
@@ -82,7 +84,7 @@ def make_trainer(
     double: bool = False,
     n_column: int | None = None,
     initial: int = 0,
-    parallel: Parallel | None = None,
+    parallel: Parallel = ALONE,
 ) -> Trainer:
     """A trainer of a small dense emulator of radiation, with initial weights of the seed `initial`."""
     spec, samples = radiation_samples(60 if n_column else 24)
@@ -221,6 +223,11 @@ def together(folder: Path) -> None:
             trainer = make("resumed")
             trainer.fit()
             torch.save({"weights": weights(trainer.emulator)}, folder / f"resumed-{parallel.rank}.pt")
+        try:
+            with FolderLock(place("locked")) if parallel.is_first else nullcontext():
+                make("locked").fit()
+        except EmagramError as error:
+            (folder / f"locked-{parallel.rank}.txt").write_text(str(error))
         try:
             make("broken", source=lambda samples: Broken(samples, fail)).fit()
         except EmagramError as error:

@@ -285,7 +285,7 @@ def test_training_needs_columns(tmp_path: Path) -> None:
     emulator = random_emulator(spec, samples)
     none = samples.select(torch.zeros(0, dtype=torch.int64))
     objective = RadiationObjectiveConfig().build(emulator)
-    with pytest.raises(EmagramError, match="expected columns, got 48 and 0 to validate"):
+    with pytest.raises(EmagramError, match=r"expected columns to train and to validate on, got \(48, 0\)"):
         SHORT.build(emulator, objective, train=samples, validation=none, seed=0, folder=tmp_path)
 
 
