@@ -31,7 +31,7 @@ from .experiment_config import ExperimentConfig
 from .export import CREATED_BY, export
 from .features import FEATURE_SETS
 from .loss_plot import plot_losses
-from .networks.dense import DenseConfig
+from .networks import NetworkConfig
 from .normalisation import fit_normalisation
 from .radiation import radiation_spec
 from .tables import to_csv
@@ -246,7 +246,7 @@ class Experiment:
         _write_json(path, configuration)
 
 
-def build_emulator(spec: EmulatorSpec, network: DenseConfig, train: Samples, *, seed: int) -> ColumnEmulator:
+def build_emulator(spec: EmulatorSpec, network: NetworkConfig, train: Samples, *, seed: int) -> ColumnEmulator:
     """An emulator with initial weights of a seed and the normalisation of the training columns."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
