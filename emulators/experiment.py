@@ -26,7 +26,7 @@ from .experiment_config import ExperimentConfig
 from .export import export
 from .features import FEATURE_SETS
 from .loss_plot import plot_losses
-from .networks.dense import DenseConfig
+from .networks import NetworkConfig
 from .normalisation import fit_normalisation
 from .radiation import radiation_spec
 from .run_folder import as_json, claim_folder, write_json
@@ -227,7 +227,7 @@ class Experiment:
         )
 
 
-def build_emulator(spec: EmulatorSpec, network: DenseConfig, train: Samples, *, seed: int) -> ColumnEmulator:
+def build_emulator(spec: EmulatorSpec, network: NetworkConfig, train: Samples, *, seed: int) -> ColumnEmulator:
     """An emulator with initial weights of a seed and the normalisation of the training columns."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

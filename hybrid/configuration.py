@@ -95,7 +95,7 @@ def _expand(value: str, where: str) -> Path:
 
 
 def _convert_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    """The one of the kinds that fits; None, which TOML does not have, comes from the `configuration.json` of a run.
+    """The one of the kinds that fits; None where that is one, as JSON has it (in TOML it is only ever a default).
 
     Dataclasses tell themselves apart by a field `kind` or `source` of Literal type, the same one in all of them.
     """

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import torch
 
 from emagram.emulators import atomic
 from emagram.emulators.emulator import ColumnEmulator
+from emagram.emulators.training.folder_lock import FolderLock
 from emagram.emulators.training.log import MEASURED, Log
 from emagram.emulators.training.objectives import RadiationObjectiveConfig
 from emagram.emulators.training.optimisation import AdamWConfig
-from emagram.emulators.training.parallel import Parallel, from_environment
+from emagram.emulators.training.parallel import ALONE, Parallel, from_environment
 from emagram.emulators.training.samples import Samples, SampleSource, require_part, share
 from emagram.emulators.training.schedules import CosineSchedule
 from emagram.emulators.training.trainer import Trainer, TrainingConfig
@@ -81,13 +83,14 @@ def make_trainer(
     source: Callable[[Samples], SampleSource] = lambda samples: samples,
     double: bool = False,
     n_column: int | None = None,
-    parallel: Parallel | None = None,
+    initial: int = 0,
+    parallel: Parallel = ALONE,
 ) -> Trainer:
-    """A trainer of a small dense emulator of radiation."""
+    """A trainer of a small dense emulator of radiation, with initial weights of the seed `initial`."""
     spec, samples = radiation_samples(60 if n_column else 24)
     if n_column:
         samples = samples.select(torch.arange(n_column))
-    emulator = random_emulator(spec, samples)
+    emulator = random_emulator(spec, samples, seed=initial)
     if double:
         emulator.network.double()
     objective = RadiationObjectiveConfig().build(emulator)
@@ -172,7 +175,7 @@ def kills(folder: Path) -> None:
         kill_at_replacement(number)
         train_everything(place)
 
-    points = {f"batch-{n}": (lambda place, n=n: train_everything(place, stream_and_kill(n))) for n in (2, 9)}
+    points = {f"batch-{n}": (lambda place, n=n: train_everything(place, stream_and_kill(n))) for n in (2, 9, 20)}
     # an epoch puts log.csv and log.jsonl in place, every second one then checkpoint.pt
     points |= {f"replacement-{n}": (lambda place, n=n: replacement(n, place)) for n in (4, 5, 10)}
     (folder / "whole").mkdir()
@@ -197,9 +200,8 @@ def together(folder: Path) -> None:
             return path
 
         def make(name: str, **options: Any) -> Trainer:
-            return make_trainer(
-                place(name), config=TOGETHER, n_column=N_TOGETHER, double=True, parallel=parallel, **options
-            )
+            options |= {"config": TOGETHER, "n_column": N_TOGETHER, "double": True, "parallel": parallel}
+            return make_trainer(place(name), initial=parallel.rank, **options)  # the first rank's weights count
 
         def fail() -> None:
             if parallel.rank == 1:
@@ -221,6 +223,11 @@ def together(folder: Path) -> None:
             trainer = make("resumed")
             trainer.fit()
             torch.save({"weights": weights(trainer.emulator)}, folder / f"resumed-{parallel.rank}.pt")
+        try:
+            with FolderLock(place("locked")) if parallel.is_first else nullcontext():
+                make("locked").fit()
+        except EmagramError as error:
+            (folder / f"locked-{parallel.rank}.txt").write_text(str(error))
         try:
             make("broken", source=lambda samples: Broken(samples, fail)).fit()
         except EmagramError as error:

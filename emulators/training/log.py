@@ -23,6 +23,12 @@ MEASURED = ("columns_per_second", "seconds")
 Log = list[dict[str, float]]
 
 
+def epochs_since_best(log: Log) -> int:
+    """Epochs after that of the least validation loss, the first of equal ones; 0 before the first epoch."""
+    losses = [row["validation_loss"] for row in log]
+    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+
+
 def write_log(folder: Path, log: Log) -> None:
     """Write both forms, each complete or not at all."""
     write_atomically(folder / LOG_NAME, to_csv(log))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,10 +103,15 @@ class Parallel:
         try:
             yield
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
+            # the place in gloo's source in front of the message, and its advice behind the first sentence, say nothing
+            reason = re.sub(r"^\[\S*\] ", "", str(error).strip()).splitlines()[0].split(". ")[0]
             raise EmagramError(
                 f"training: rank {self.rank} of {self.world}: expected every rank to take part, got '{reason}'"
             ) from error
+
+
+ALONE = Parallel()
+"""One process, which needs no communication."""
 
 
 @contextmanager
@@ -121,7 +127,7 @@ def from_environment(*, timeout: float = TIMEOUT) -> Iterator[Parallel]:
         EmagramError: if the environment is incomplete or the others do not come in time.
     """
     if "WORLD_SIZE" not in os.environ:
-        yield Parallel()
+        yield ALONE
         return
     rank, world, _ = (_number(name) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
     parallel = Parallel(rank, world)

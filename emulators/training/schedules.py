@@ -61,7 +61,7 @@ class StepSchedule:
     """s / w during the warm-up w, then f^m, m the number of milestones passed.
 
     Attributes:
-        milestones: shares of all steps, increasing, in (0, 1).
+        milestones: shares of all steps, increasing, after the warm-up and before 1.
         decrease: f, in (0, 1).
         warm_up: share of all steps, in [0, 1).
     Raises:
@@ -75,9 +75,11 @@ class StepSchedule:
 
     def __post_init__(self) -> None:
         _require_warm_up(self.warm_up)
-        ordered = (0.0, *self.milestones, 1.0)
+        ordered = (self.warm_up, *self.milestones, 1.0)
         if not self.milestones or any(not a < b for a, b in pairwise(ordered)):
-            raise EmagramError(f"schedule 'milestones': expected increasing shares in (0, 1), got {self.milestones}")
+            raise EmagramError(
+                f"schedule 'milestones': expected increasing shares after the warm-up, got {self.milestones}"
+            )
         if not 0.0 < self.decrease < 1.0:
             raise EmagramError(f"schedule 'decrease': expected a factor in (0, 1), got {self.decrease}")
 

@@ -16,10 +16,10 @@ from ..networks.climsim_mlp import require_unshifted
 from .averaging import WeightAverage
 from .checkpoint import CHECKPOINT_NAME, parse_checkpoint, remove_partial_files, require_identity, save_checkpoint
 from .folder_lock import FolderLock
-from .log import JSON_LOG_NAME, LOG_COLUMNS, LOG_NAME, Log, write_log
+from .log import JSON_LOG_NAME, LOG_COLUMNS, LOG_NAME, Log, epochs_since_best, write_log
 from .objectives import Objective
 from .optimisation import AdamWConfig, Optimisation, Precision
-from .parallel import Parallel
+from .parallel import ALONE, Parallel
 from .passes import mean_loss, shared_batches
 from .samples import SampleSource, count_batches
 from .schedules import CosineSchedule, Schedule
@@ -80,19 +80,11 @@ class TrainingConfig:
         validation: SampleSource,
         seed: int,
         folder: Path,
-        parallel: Parallel | None = None,
+        parallel: Parallel = ALONE,
     ) -> "Trainer":
-        """A trainer of this emulator on these columns, of this process alone where no others are given."""
-        return Trainer(
-            self,
-            emulator,
-            objective,
-            train=train,
-            validation=validation,
-            seed=seed,
-            folder=folder,
-            parallel=parallel or Parallel(),
-        )
+        """A trainer of this emulator on these columns; arguments as `Trainer`."""
+        sources = {"train": train, "validation": validation}
+        return Trainer(self, emulator, objective, **sources, seed=seed, folder=folder, parallel=parallel)
 
 
 class Trainer:
@@ -124,12 +116,11 @@ class Trainer:
         validation: SampleSource,
         seed: int,
         folder: Path,
-        parallel: Parallel,
+        parallel: Parallel = ALONE,
     ) -> None:
-        if min(train.n_column, validation.n_column) < 1:
-            raise EmagramError(
-                f"training: expected columns, got {train.n_column} and {validation.n_column} to validate"
-            )
+        n_column = (train.n_column, validation.n_column)
+        if min(n_column) < 1:
+            raise EmagramError(f"training: expected columns to train and to validate on, got {n_column}")
         require_unshifted(emulator.network, emulator.output_mean)
         self.config, self.emulator, self.objective = config, emulator, objective
         self.train_samples, self.validation_samples = train, validation
@@ -143,7 +134,7 @@ class Trainer:
             parallel=parallel,
         )
         decay = config.average_decay
-        self.average = None if decay is None else WeightAverage(emulator.network, decay)
+        self.average = WeightAverage(emulator.network, decay) if decay else None
         self.log: Log = []
         self.best_state: dict[str, Any] = {}
 
@@ -155,12 +146,8 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or the validation loss has not improved for as long as was asked for."""
-        if len(self.log) >= self.config.epochs:
-            return True
-        if self.config.patience is None or not self.log:
-            return False
-        losses = [row["validation_loss"] for row in self.log]
-        return len(losses) - 1 - losses.index(min(losses)) >= self.config.patience
+        patience = math.inf if self.config.patience is None else self.config.patience
+        return len(self.log) >= self.config.epochs or epochs_since_best(self.log) >= patience
 
     def fit(self, progress: Progress | None = None) -> Log:
         """Train what is left of the epochs, then put the emulator into its best state.
@@ -176,7 +163,7 @@ class Trainer:
         if not self.finished:
             with self._claimed_folder():
                 self.resume()
-                self.parallel.broadcast(self.emulator.state_dict().values())
+                self._agree_on_weights()
                 while not self.finished:
                     self._run_epoch(len(self.log))
                     self._write()
@@ -208,6 +195,11 @@ class Trainer:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.log, self.best_state = state["log"], state["best_state"]
+
+    def _agree_on_weights(self) -> None:
+        """Start every process from the weights of rank 0."""
+        averages = [] if self.average is None else self.average.values.values()
+        self.parallel.broadcast([*self.emulator.state_dict().values(), *averages])
 
     @contextmanager
     def _claimed_folder(self) -> Iterator[None]:

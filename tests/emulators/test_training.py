@@ -59,6 +59,21 @@ def test_seeds_differ(tmp_path: Path) -> None:
     assert without_times(logs[0]) != without_times(logs[1])
 
 
+def test_every_epoch_has_an_order_of_its_own(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, config=dataclasses.replace(SHORT, epochs=3))
+    step, firsts = trainer.optimisation.step, []
+
+    def recorded(batch: Samples, **options: object) -> tuple[float, float]:
+        firsts.append(tuple(batch.inputs["surface_temperature"].tolist()))
+        return step(batch, **options)  # type: ignore[arg-type]
+
+    trainer.optimisation.step = recorded  # type: ignore[method-assign, assignment]
+    trainer.fit()
+    assert len(set(firsts)) == len(firsts) == 9
+    epochs = [sorted(sum(firsts[n : n + 3], ())) for n in (0, 3, 6)]
+    assert epochs[0] == epochs[1] == epochs[2]
+
+
 def test_training_leaves_the_callers_random_numbers_alone(tmp_path: Path) -> None:
     torch.manual_seed(7)
     state = torch.random.get_rng_state()
@@ -136,6 +151,27 @@ def test_the_average_is_the_weighted_sum_of_the_weights_of_all_steps(tmp_path: P
         torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-15)
 
 
+def test_the_average_is_what_is_validated_and_kept(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, config=dataclasses.replace(EVERYTHING, patience=None))
+    averages, losses = [], []
+
+    def note(_: int) -> None:
+        averages.append({name: value.float() for name, value in trainer.average.values.items()})  # type: ignore[union-attr]
+        own = weights(trainer.emulator)
+        assert any(not torch.equal(value, averages[-1][name]) for name, value in own.items())
+        trainer.emulator.network.load_state_dict(averages[-1])
+        samples = trainer.validation_samples
+        assert isinstance(samples, Samples)
+        with torch.no_grad():
+            outputs = trainer.emulator.eval()(samples.inputs)
+        losses.append(trainer.objective(outputs, samples.targets, samples.inputs).item())
+        trainer.emulator.network.load_state_dict(own)
+
+    log = trainer.fit(note)
+    assert losses == pytest.approx([row["validation_loss"] for row in log], rel=1e-12)
+    assert_same_state(weights(trainer.emulator), averages[losses.index(min(losses))])
+
+
 def test_an_average_is_applied_for_a_while_and_undone_to_the_bit() -> None:
     network = torch.nn.Linear(3, 2)
     average = WeightAverage(network, 0.999)
@@ -205,6 +241,8 @@ def test_a_step_reports_the_loss_and_the_norm_before_clipping() -> None:
     clipped = optimisation(emulator, gradient_clip=0.1 * norm)
     found = clipped.step(samples, n_together=samples.n_column, learning_rate=0.0)
     assert found == pytest.approx((loss.item() * samples.n_column, norm), rel=1e-5)
+    again = clipped.step(samples, n_together=samples.n_column, learning_rate=0.0)
+    assert again == pytest.approx(found, rel=1e-5)
     remaining = sum(float(p.grad.double().square().sum()) for p in clipped.parameters if p.grad is not None) ** 0.5
     assert remaining == pytest.approx(0.1 * norm, rel=1e-4)
 
@@ -247,7 +285,7 @@ def test_training_needs_columns(tmp_path: Path) -> None:
     emulator = random_emulator(spec, samples)
     none = samples.select(torch.zeros(0, dtype=torch.int64))
     objective = RadiationObjectiveConfig().build(emulator)
-    with pytest.raises(EmagramError, match="expected columns, got 48 and 0 to validate"):
+    with pytest.raises(EmagramError, match=r"expected columns to train and to validate on, got \(48, 0\)"):
         SHORT.build(emulator, objective, train=samples, validation=none, seed=0, folder=tmp_path)
 
 

@@ -22,6 +22,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_T
 POINTS = {
     "batch-2": {LOCK_NAME},  # in the first epoch
     "batch-9": {LOCK_NAME, LOG_NAME, JSON_LOG_NAME, CHECKPOINT_NAME},
+    "batch-20": {LOCK_NAME, LOG_NAME, JSON_LOG_NAME, CHECKPOINT_NAME},  # after the best epoch
     "replacement-4": {LOCK_NAME, LOG_NAME, JSON_LOG_NAME, ".log.jsonl.*.partial"},  # logs of two epochs, of one
     "replacement-5": {LOCK_NAME, LOG_NAME, JSON_LOG_NAME, ".checkpoint.pt.*.partial"},  # the first checkpoint
     "replacement-10": {LOCK_NAME, LOG_NAME, JSON_LOG_NAME, CHECKPOINT_NAME, ".checkpoint.pt.*.partial"},
@@ -72,6 +73,7 @@ def test_the_whole_training_used_what_has_to_be_resumed(killed: Path) -> None:
     state = load_checkpoint(killed / "whole" / CHECKPOINT_NAME)
     losses = [row["validation_loss"] for row in state["log"]]
     assert 4 < len(losses) < EVERYTHING.epochs
+    assert 3 * losses.index(min(losses)) + 3 < 18  # the best epoch is saved before the last of the kills
     assert losses.index(min(losses)) == len(losses) - 4
     assert state["average"]["n_step"] == 3 * len(losses)
     assert any(not value.equal(state["emulator"][name]) for name, value in state["best_state"].items())

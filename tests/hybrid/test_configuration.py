@@ -67,3 +67,37 @@ def test_paths_expand_environment_variables(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("SOME_FOLDER")
     with pytest.raises(EmagramError, match="needs the environment variable SOME_FOLDER"):
         build(Whole, {"part": {"size": 1}, "folder": "$SOME_FOLDER/c"}, "case")
+
+
+def test_null_stands_for_none_where_that_is_allowed() -> None:
+    """A run folder keeps its configuration as JSON, with every default written out."""
+    assert build(Whole, {"part": {"size": 1}, "folder": None}, "run.json").folder is None
+    with pytest.raises(EmagramError, match="expected bool, got None"):
+        build(Whole, {"part": {"size": 1}, "quick": None}, "run.json")
+
+
+@dataclass(frozen=True)
+class Square:
+    side: float
+    kind: Literal["square"] = "square"
+
+
+@dataclass(frozen=True)
+class Circle:
+    radius: float
+    kind: Literal["circle"] = "circle"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    shape: Square | Circle | None = None
+
+
+def test_alternatives_are_told_apart_by_their_kind() -> None:
+    assert build(Drawing, {"shape": {"kind": "circle", "radius": 2}}, "case").shape == Circle(2.0)
+    assert build(Drawing, {"shape": None}, "case").shape is None
+    for wrong in ({"radius": 2.0}, {"kind": "cube"}, 3):
+        with pytest.raises(EmagramError, match=r"'shape': expected a table with 'kind' one of \['square', 'circle'\]"):
+            build(Drawing, {"shape": wrong}, "case")
+    with pytest.raises(EmagramError, match="unknown key 'side'; did you mean"):
+        build(Drawing, {"shape": {"kind": "circle", "side": 2.0}}, "case")
