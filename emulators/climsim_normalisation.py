@@ -120,13 +120,12 @@ def _training_range(
 
 
 def _check_spec(spec: EmulatorSpec, variables: VariableSet, n_level: int) -> None:
-    expected = climsim_spec(variables.name, n_level=n_level)
+    label = f"normalisation of '{variables.name}'"
     if spec.n_level != n_level:
-        raise EmagramError(
-            f"normalisation of '{variables.name}': expected a spec of {n_level} levels, got {spec.n_level}"
-        )
+        raise EmagramError(f"{label}: expected an emulator of {n_level} levels, as its files have, got {spec.n_level}")
+    expected = climsim_spec(variables.name, n_level=n_level)
     if len(spec.features) != len(variables.inputs) or spec.outputs != expected.outputs:
-        raise EmagramError(f"normalisation of '{variables.name}': expected a spec of that set, got one of another")
+        raise EmagramError(f"{label}: expected an emulator of that set, got one with other features or outputs")
 
 
 def _read(path: Path, names: tuple[str, ...], n_level: int) -> dict[str, Array]:

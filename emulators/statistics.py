@@ -22,8 +22,8 @@ from .training.samples import Samples
 CONSTANT_SHARE = 1e-10
 """A value that varied by less than this share of its magnitude did not vary: its scale is 1."""
 SCALE_FLOOR = 1e-4
-"""Of a variable's standard deviation over all levels: no level is amplified beyond, so that the hardly ever cloudy
-levels of training do not explode in another climate."""
+"""Of the root mean square over the levels of a variable's standard deviation: no level is amplified beyond, so that
+the hardly ever cloudy levels of training do not explode in another climate."""
 
 STRANGE_SHARE = 0.25
 """Share of a variable's values in a batch that must lie far outside the training range for the batch to be refused."""
@@ -132,22 +132,32 @@ class Normalisation:
 
 
 def stream_normalisation(
-    batches: Iterable[Samples], spec: EmulatorSpec, *, source: str = "the training columns"
+    batches: Iterable[Samples],
+    spec: EmulatorSpec,
+    *,
+    source: str = "the training columns",
+    feature_floor: float = SCALE_FLOOR,
 ) -> Normalisation:
     """Mean and standard deviation of every feature and output, range of every input, in one pass.
 
     Groups are merged as n = a + b, μ = μ_a + δ b / n, M = M_a + M_b + δ² a b / n, δ = μ_b − μ_a, M the sum of squared
-    deviations; nothing cancels, however long the stream. σ is per value, at least `SCALE_FLOOR` of the root mean square
-    over the levels. An output that an input scales is normalised as the ratio, where that input is not zero.
+    deviations; nothing cancels, however long the stream. σ is per value, at least a share of its root mean square over
+    the levels, 1 where nothing varied. An output that an input scales is normalised as the ratio, where that input is
+    not zero.
 
     Args:
         batches: training columns, float64.
         spec: of the emulator.
         source: what they are, for messages.
+        feature_floor: that share for features, 0 to 1; towards 1 the levels that hardly varied in training count less,
+            which serves climates they vary in. For outputs it is `SCALE_FLOOR`.
     Raises:
-        EmagramError: if there is no column, a field is missing or has other levels, or a value is not finite.
+        EmagramError: if the share is not one, there is no column, a field is missing or has other levels, or a value is
+            not finite.
     Source: Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115
     """
+    if not 0.0 <= feature_floor <= 1.0:
+        raise EmagramError(f"statistics of {source}: expected a 'feature_floor' from 0 to 1, got {feature_floor}")
     features, ranges = _Moments(), _Range()
     outputs = {name: _Moments() for name in spec.outputs}
     for samples in batches:
@@ -160,10 +170,10 @@ def stream_normalisation(
     if features.n == 0:
         raise EmagramError(f"statistics of {source}: expected columns, got none")
     feature_sizes = [spec.feature_size(feature) for feature in spec.features]
-    scaled = [outputs[name].scaled([spec.size(name)]) for name in spec.outputs]
+    scaled = [outputs[name].scaled([spec.size(name)], SCALE_FLOOR) for name in spec.outputs]
     return Normalisation(
         spec,
-        *features.scaled(feature_sizes),
+        *features.scaled(feature_sizes, feature_floor),
         torch.cat([mean for mean, _ in scaled]),
         torch.cat([scale for _, scale in scaled]),
         ranges.minimum,
@@ -195,13 +205,11 @@ class _Moments:
             largest = torch.maximum(self.largest, largest)
         self.n, self.mean, self.squares, self.largest = self.n + rows.shape[0], mean, squares, largest
 
-    def scaled(self, sizes: list[int]) -> tuple[Tensor, Tensor]:
+    def scaled(self, sizes: list[int], floor: float) -> tuple[Tensor, Tensor]:
         """Means and scales; the sizes say which values are the levels of one variable."""
         deviation = (self.squares / max(self.n, 1)).sqrt()
         varied = deviation > CONSTANT_SHARE * self.largest
-        floors = [
-            SCALE_FLOOR * part.square().mean().sqrt().expand(part.numel()) for part in torch.split(deviation, sizes)
-        ]
+        floors = [floor * part.square().mean().sqrt().expand(part.numel()) for part in torch.split(deviation, sizes)]
         floored = torch.maximum(deviation, torch.cat(floors))
         return self.mean, torch.where(varied, floored, torch.ones_like(deviation))
 

@@ -7,6 +7,7 @@ is not at hand, `built_in_grid` computes an equivalent: the same kind of cells, 
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,11 @@ def built_in_grid(n_column: int = CLIMSIM_COLUMNS, n_level: int = CLIMSIM_LEVELS
 
 
 def write_grid(grid: ColumnGrid, path: Path) -> None:
-    """Write a grid as ClimSim's grid file has it, with units."""
+    """Write a grid as ClimSim's grid file has it, with units.
+
+    Raises:
+        OSError: naming the file, if it cannot be written; nothing is then left or changed.
+    """
     coordinate = grid.coordinate
     one = torch.ones((), dtype=torch.float64)
     interface = {"hyai": np.array(coordinate.hyai), "hybi": np.array(coordinate.hybi)}
@@ -207,15 +212,14 @@ def _read(file: netCDF4.Dataset, name: str, sizes: Mapping[str, int]) -> Array:
 
 
 def _to_bytes(sizes: Mapping[str, int], variables: Mapping[str, Placed], units: Mapping[str, str]) -> bytes:
-    """A NetCDF file of float64 variables, in memory."""
-    file = netCDF4.Dataset("grid.nc", "w", memory=1 << 20)
-    try:
-        for name, size in sizes.items():
-            file.createDimension(name, size)
-        for name, (dimensions, values) in variables.items():
-            variable = file.createVariable(name, "f8", dimensions)
-            variable[...] = values
-            variable.units = units.get(name, "1")
-    finally:
-        contents = file.close()
-    return bytes(contents)
+    """A NetCDF file of float64 variables."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "grid.nc"
+        with netCDF4.Dataset(path, "w") as file:
+            for name, size in sizes.items():
+                file.createDimension(name, size)
+            for name, (dimensions, values) in variables.items():
+                variable = file.createVariable(name, "f8", dimensions)
+                variable[...] = values
+                variable.units = units.get(name, "1")
+        return path.read_bytes()

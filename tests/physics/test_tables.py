@@ -58,6 +58,34 @@ def test_aliases_find_their_variable() -> None:
     assert find("temp_layer", "rfmip").name == "air_temperature"
 
 
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("state_t_dyn", "tendency_of_air_temperature_due_to_dynamics"),
+        ("tm_state_q0_dyn", "tendency_of_mass_fraction_of_water_in_air_due_to_dynamics_at_previous_time_step"),
+        ("state_u_prvphy", "tendency_of_eastward_wind_due_to_model_physics_at_previous_time_step"),
+        ("tm_state_q0001_prvphy", "tendency_of_specific_humidity_due_to_model_physics_two_time_steps_before"),
+        ("tm_pbuf_SOLIN", "toa_incoming_shortwave_flux_at_previous_time_step"),
+        ("cam_out_FSNT", "toa_net_downward_shortwave_flux"),
+        ("cam_out_FLUT", "toa_outgoing_longwave_flux"),
+        ("slat", "sine_of_latitude"),
+    ],
+)
+def test_memory_and_forcing_of_climsim_are_known(alias: str, name: str) -> None:
+    assert find(alias, "climsim").name == name
+
+
+def test_an_earlier_value_is_of_the_same_kind_as_now() -> None:
+    suffixes = ("_at_previous_time_step", "_two_time_steps_before")
+    earlier = {name: next((s for s in suffixes if name.endswith(s)), None) for name in VARIABLES}
+    assert sum(suffix is not None for suffix in earlier.values()) == 3 + 6 + 6 + 5
+    for name, suffix in earlier.items():
+        if suffix:
+            then, now = VARIABLES[name], VARIABLES[name.removesuffix(suffix)]
+            assert (then.unit, then.dimension, then.valid_range) == (now.unit, now.dimension, now.valid_range)
+            assert then.standard_name is None
+
+
 @pytest.mark.parametrize("variable", VARIABLES.values(), ids=lambda v: v.name)
 def test_fill_values_are_outside_the_valid_range(variable: Variable) -> None:
     for fill in (1.0e30, 9.969209968386869e36, -9999.0, -999.0):
