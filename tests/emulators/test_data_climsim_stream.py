@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 
 from commands import run
 from emagram.emulators.climsim import climsim_spec
-from emagram.emulators.data.climsim_files import file_name
-from emagram.emulators.data.climsim_grid import built_in_grid
+from emagram.emulators.data.climsim_files import file_name, write_pair
+from emagram.emulators.data.climsim_grid import built_in_grid, read_climsim_grid
 from emagram.emulators.data.climsim_series import Series, find_series
 from emagram.emulators.data.climsim_stream import ColumnStream
+from emagram.emulators.data.climsim_synthetic import generate_climsim
+from emagram.emulators.data.noleap import seconds_of
 from emagram.emulators.emulator import EmulatorSpec
 from emagram.emulators.training.samples import SampleSource, count_batches
 from emagram.physics.errors import EmagramError
 from emagram.physics.variables import VARIABLES
-from toy_series import TIME_STEP, ToySeries, as_rows, rows, sorted_rows, write_series
+from toy_series import START, TIME_STEP, ToySeries, as_rows, rows, sorted_rows, write_series
 
 N_STEP, N_COLUMN, N_LEVEL = 20, 24, 7
 Array = NDArray[np.float64]
@@ -342,6 +344,23 @@ def test_two_passes_at_once_do_not_mix(toy: ToySeries, series: Series) -> None:
     source = stream(toy, series, workers=2)
     pairs = list(zip(source.batches(40, seed=0), source.batches(40, seed=0), strict=True))
     assert rows(a for a, _ in pairs).tobytes() == rows(b for _, b in pairs).tobytes()
+
+
+@pytest.mark.parametrize("name", ["v2_rh", "v6"])
+def test_columns_drawn_from_climsims_statistics_go_through_files(real_data: Path, tmp_path: Path, name: str) -> None:
+    """The writer's and the reader's ranges hold what ClimSim's statistics say occurs, on its own grid."""
+    grid = read_climsim_grid(real_data / "climsim/grid_info/ClimSim_low-res_grid-info.nc")
+    steps = tuple(generate_climsim(real_data / "climsim/column_statistics.nc", grid, 3, seed=0))
+    times = tuple(seconds_of(START) + TIME_STEP * number for number in range(3))
+    for time, step in zip(times, steps, strict=True):
+        write_pair(tmp_path, "drawn", time, step["mli"], step["mlo"])
+    source = ColumnStream(find_series(tmp_path).with_previous(2), climsim_spec(name), grid)
+    ((time, samples),) = source.ordered()
+    assert (time, samples.n_column) == (times[2], 384)
+    temperature = (steps[2]["mlo"]["state_t"] - steps[2]["mli"]["state_t"]) / TIME_STEP
+    tendency = samples.targets["tendency_of_air_temperature_due_to_model_physics"].numpy()
+    np.testing.assert_allclose(tendency, temperature, rtol=1e-12, atol=1e-20)
+    np.testing.assert_array_equal(samples.inputs["eastward_wind"].numpy(), steps[2]["mli"]["state_u"])
 
 
 MEASURE = """
