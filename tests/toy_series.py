@@ -47,7 +47,6 @@ def write_series(
     n_column: int = N_COLUMN,
     n_level: int = N_LEVEL,
     interval: int = TIME_STEP,
-    start: str = START,
 ) -> ToySeries:
     """Files of toy columns every `interval` seconds; what lies between recorded steps is simulated, not written."""
     folder.mkdir(parents=True, exist_ok=True)
