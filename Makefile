@@ -9,7 +9,7 @@ native := $(cxx) $(fortran) $(shell find cmake physics/fortran fortran_bridge/fo
 # Open MPI refuses to run as root, and to run more ranks than cores, unless told; tests and demo tell it.
 mpi := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 
-.PHONY: demo test test-long lint format clean
+.PHONY: demo test test-long bench bench-peers lint format clean
 
 demo: .venv/.ready
 	$(mpi) $(python) -m emagram demo $(DEMO)
@@ -19,6 +19,18 @@ test: .venv/.ready
 
 test-long: .venv/.ready
 	$(mpi) $(python) -m pytest -m long $(PYTEST)
+
+# make bench BENCH="loader --quick": one benchmark with its options; without, all of them.
+benches := loader
+bench: bench-peers
+	$(if $(BENCH),$(python) -m emagram bench $(BENCH),$(foreach name,$(benches),$(python) -m emagram bench $(name) &&) true)
+
+# Peers that are only compared with: the extra `peers` of pyproject.toml.
+bench-peers: .venv/.peers
+.venv/.peers: .venv/.ready
+	$(python) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['peers'])" \
+	| xargs $(python) -m pip --disable-pip-version-check --quiet install
+	@touch $@
 
 # A checkout that was moved is set up anew.
 ifneq ($(shell cat .venv/.home 2>/dev/null),$(CURDIR))

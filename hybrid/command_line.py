@@ -70,6 +70,15 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="print the manifest")
     inspect.set_defaults(run=_inspect)
 
+    bench = verbs.add_parser("bench", help="measure speed beside peers and the machine's ceiling, results checked")
+    bench.add_argument("name", metavar="NAME", help="loader")
+    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    size = bench.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_const", dest="size", const="quick", default="default")
+    size.add_argument("--full", action="store_const", dest="size", const="full")
+    bench.add_argument("--json", type=Path, metavar="FILE")
+    bench.set_defaults(run=_bench)
+
     demo = verbs.add_parser("demo", help="from columns to a Fortran program over MPI, with a report")
     demo.add_argument("--quick", action="store_true", help="under a minute: fewer columns, epochs and seeds")
     demo.add_argument("--output", type=Path, metavar="FOLDER", help="by default runs/demo-…")
@@ -110,6 +119,20 @@ def _inspect(options: argparse.Namespace) -> None:
     from .verbs import inspect
 
     print(inspect(options.model, manifest=options.json))
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from .bench import print_report, run
+    from .benchmark import BenchOptions
+    from .verbs import write_json
+
+    report = run(options.name, BenchOptions(device=options.device, size=options.size))
+    print_report(report)
+    if options.json is not None:
+        write_json(options.json, report)
+    wrong = [f"{row['case']} {row['engine']}" for row in report["rows"] if row.get("correct") is False]
+    if wrong:
+        raise EmagramError(f"expected every engine's output to be correct, got {', '.join(wrong)} wrong")
 
 
 def _demo(options: argparse.Namespace) -> None:

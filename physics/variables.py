@@ -11,6 +11,7 @@ magnitudes allow, wrong units fall outside.
 from __future__ import annotations
 
 import difflib
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -269,6 +270,11 @@ VARIABLES: Mapping[str, Variable] = {
     for variable in (*_STATE, *_GASES, *_BOUNDARY, *_TENDENCIES, *_FLUXES, *_DYNAMICS, *_PLACE, *_earlier_variables())
 }
 
+_BY_ALIAS: Mapping[Dialect, Mapping[str, Variable]] = {
+    dialect: {v.aliases[dialect]: v for v in VARIABLES.values() if dialect in v.aliases}
+    for dialect in typing.get_args(Dialect)
+}
+
 
 def find(name: str, dialect: Dialect | None = None) -> Variable:
     """The variable of a name, or of an alias in a dialect.
@@ -276,10 +282,7 @@ def find(name: str, dialect: Dialect | None = None) -> Variable:
     Raises:
         EmagramError: if there is none; it names the nearest known one.
     """
-    if dialect is None:
-        known = dict(VARIABLES)
-    else:
-        known = {v.aliases[dialect]: v for v in VARIABLES.values() if dialect in v.aliases}
+    known = VARIABLES if dialect is None else _BY_ALIAS[dialect]
     if name in known:
         return known[name]
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)

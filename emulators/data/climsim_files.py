@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...physics.errors import EmagramError
 from ...physics.units import convert
-from ...physics.variables import VARIABLES, Variable, find
+from ...physics.variables import Variable, find
 from .climsim_derived import Kind
 from .netcdf import open_netcdf
 from .noleap import date_of, seconds_of
@@ -33,7 +33,6 @@ FILLS: Mapping[str, float] = {"cam_in_SNOWHICE": 1.0e30}
 # say mol/mol (see the variables table).
 _SPELLINGS = {"W/m2": "W m-2", "N/m2": "N m-2", "m/s": "m s-1", "": "1", "fraction": "1", "unitless": "1"}
 _MISLABELLED = {"pbuf_ozone": "mol/mol", "pbuf_CH4": "mol/mol", "pbuf_N2O": "mol/mol"}
-_ROWS = {row.aliases["climsim"]: row for row in VARIABLES.values() if "climsim" in row.aliases}
 _NAME = re.compile(r"(?P<prefix>.+)\.(?P<kind>mli|mlo)\.(?P<date>\d{4}-\d{2}-\d{2}-\d{5})\.nc")
 
 
@@ -132,7 +131,7 @@ def _check_grid(file: netCDF4.Dataset, path: Path, *, n_column: int, n_level: in
 
 def _read(file: netCDF4.Dataset, name: str, label: str) -> Array:
     """One variable, widened, in the table's unit, columns first."""
-    row = _row(name)
+    row = find(name, "climsim")
     if name not in file.variables:
         raise EmagramError(f"{label}: expected in the file, got no such variable")
     variable = file.variables[name]
@@ -157,7 +156,7 @@ def _write(path: Path, variables: Mapping[str, Array], time: int, *, label: Path
     with netCDF4.Dataset(path, "w", format="NETCDF3_64BIT_DATA") as file:
         file.createDimension("ncol", n_column)
         file.createDimension("lev", n_level)
-        rows = {name: _row(name) for name in checked}
+        rows = {name: find(name, "climsim") for name in checked}
         written = {name: file.createVariable(name, "f8", _dimensions(row)) for name, row in rows.items()}
         for name, row in rows.items():
             written[name].setncatts({"units": row.unit, "long_name": row.long_name})
@@ -183,12 +182,8 @@ def _sizes(variables: Mapping[str, Array], label: Path) -> tuple[int, int]:
     return profile
 
 
-def _row(name: str) -> Variable:
-    return _ROWS[name] if name in _ROWS else find(name, "climsim")
-
-
 def _is_profile(name: str) -> bool:
-    return _row(name).dimension == "layer"
+    return find(name, "climsim").dimension == "layer"
 
 
 def _dimensions(row: Variable) -> tuple[str, ...]:
@@ -197,7 +192,7 @@ def _dimensions(row: Variable) -> tuple[str, ...]:
 
 def _converted(values: Array, name: str, found: str, label: str) -> Array:
     """Values in the unit of the variables table."""
-    unit = _row(name).unit
+    unit = find(name, "climsim").unit
     known = _SPELLINGS.get(found, found)
     if known == unit or _MISLABELLED.get(name) == found:
         return values
@@ -209,7 +204,7 @@ def _converted(values: Array, name: str, found: str, label: str) -> Array:
 
 def _check_values(values: Array, name: str, label: str) -> None:
     """Refuse NaN, infinity, undocumented fills and what no atmosphere has, naming the first."""
-    smallest, largest = _row(name).valid_range
+    smallest, largest = find(name, "climsim").valid_range
     if values.min() >= smallest and values.max() <= largest:  # False for NaN
         return
     allowed = (values >= smallest) & (values <= largest)
@@ -218,6 +213,6 @@ def _check_values(values: Array, name: str, label: str) -> None:
     if not allowed.all():
         index = tuple(int(i) for i in np.argwhere(~allowed)[0])
         raise EmagramError(
-            f"{label}: expected finite values from {smallest:g} to {largest:g} [{_row(name).unit}], "
+            f"{label}: expected finite values from {smallest:g} to {largest:g} [{find(name, 'climsim').unit}], "
             f"got {values[index]:g} at (column, level) {index}"
         )

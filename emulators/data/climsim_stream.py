@@ -20,7 +20,7 @@ from ...physics.errors import EmagramError
 from ...physics.variables import VARIABLES
 from ..emulator import EmulatorSpec, Fields
 from ..training.samples import Samples, require_part, share
-from .climsim_derived import Place, derive, first_offset, needs
+from .climsim_derived import Needs, Place, derive, first_offset, needs
 from .climsim_files import UnreadableFileError, read_raw
 from .climsim_grid import ColumnGrid
 from .climsim_series import Series
@@ -88,7 +88,7 @@ class ColumnStream:
         self._names = tuple(dict.fromkeys((*spec.inputs, *spec.outputs)))
         self._require_previous()
         width = sum(spec.size(name) for name in self._names)
-        step = _StepReader(self._names, grid, series.time_step)
+        step = _StepReader(self._names, needs(self._names), grid, series.time_step)
         self._reader = Reader(step.read, (grid.n_column, width))
 
     @property
@@ -174,14 +174,14 @@ class _StepReader:
     """Reads one step into rows; travels to worker processes."""
 
     names: tuple[str, ...]
+    wanted: Needs
     grid: ColumnGrid
     time_step: float
 
     def read(self, files: StepFiles, rows: Array) -> Unreadable | None:
-        wanted = needs(self.names)
         size = {"n_column": self.grid.n_column, "n_level": self.grid.n_level}
         try:
-            raw = {place: read_raw(path, wanted[place], **size) for place, path in files}
+            raw = {place: read_raw(path, self.wanted[place], **size) for place, path in files}
         except UnreadableFileError as error:
             return Unreadable(error.path, str(error))
         fields = derive(self.names, raw, time_step=self.time_step, grid=self.grid)
