@@ -122,9 +122,9 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
+    from ..emulators.run_folder import write_json
     from .bench import print_report, run
     from .benchmark import BenchOptions
-    from .verbs import write_json
 
     report = run(options.name, BenchOptions(device=options.device, size=options.size))
     print_report(report)
