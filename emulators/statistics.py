@@ -25,6 +25,9 @@ SCALE_FLOOR = 1e-4
 """Of the root mean square over the levels of a variable's standard deviation: no level is amplified beyond, so that
 the hardly ever cloudy levels of training do not explode in another climate."""
 
+CONSTANT_SCALE = 1e-30
+"""Of an output that never varied at any level, in its unit."""
+
 STRANGE_SHARE = 0.25
 """Share of a variable's values in a batch that must lie far outside the training range for the batch to be refused."""
 RANGE_FLOOR = 1e-3
@@ -142,8 +145,9 @@ def stream_normalisation(
 
     Groups are merged as n = a + b, μ = μ_a + δ b / n, M = M_a + M_b + δ² a b / n, δ = μ_b − μ_a, M the sum of squared
     deviations; nothing cancels, however long the stream. σ is per value, at least a share of its root mean square over
-    the levels, 1 where nothing varied. An output that an input scales is normalised as the ratio, where that input is
-    not zero.
+    the levels; where nothing varied it is 1 for a feature and that share for an output, which so stays at its mean
+    wherever the network's noise would count. An output that an input scales is normalised as the ratio, where that
+    input is not zero.
 
     Args:
         batches: training columns, float64.
@@ -170,7 +174,7 @@ def stream_normalisation(
     if features.n == 0:
         raise EmagramError(f"statistics of {source}: expected columns, got none")
     feature_sizes = [spec.feature_size(feature) for feature in spec.features]
-    scaled = [outputs[name].scaled([spec.size(name)], SCALE_FLOOR) for name in spec.outputs]
+    scaled = [outputs[name].scaled_output() for name in spec.outputs]
     return Normalisation(
         spec,
         *features.scaled(feature_sizes, feature_floor),
@@ -212,6 +216,13 @@ class _Moments:
         floors = [floor * part.square().mean().sqrt().expand(part.numel()) for part in torch.split(deviation, sizes)]
         floored = torch.maximum(deviation, torch.cat(floors))
         return self.mean, torch.where(varied, floored, torch.ones_like(deviation))
+
+    def scaled_output(self) -> tuple[Tensor, Tensor]:
+        """Means and scales of one output; a level that never varied is given its mean, not the network's noise."""
+        deviation = (self.squares / max(self.n, 1)).sqrt()
+        deviation = torch.where(deviation > CONSTANT_SHARE * self.largest, deviation, torch.zeros_like(deviation))
+        floor = max(SCALE_FLOOR * float(deviation.square().mean().sqrt()), CONSTANT_SCALE)
+        return self.mean, deviation.clamp(min=floor)
 
 
 class _Range:

@@ -104,7 +104,7 @@ def test_clouds_may_enter_as_a_saturating_exponential() -> None:
 
 def test_an_emulator_packs_the_same_row() -> None:
     spec = climsim_spec("v2_rh_mc", n_level=N_LEVEL)
-    emulator = ColumnEmulator(spec, DenseConfig((8,)).build(variable_set("v2_rh_mc").n_input(N_LEVEL), 68)).double()
+    emulator = ColumnEmulator(spec, DenseConfig((8,)).build(spec.layout)).double()
     inputs = toy_samples(spec, STEP).inputs
     assert torch.equal(emulator.features(inputs), pack_inputs(spec, inputs))
     assert set(emulator(inputs)) == set(spec.outputs)

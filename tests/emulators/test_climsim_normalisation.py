@@ -76,7 +76,7 @@ def test_what_has_no_range_is_zero_and_snow_is_as_it_is(folder: Path) -> None:
     found, slices = read_climsim_normalisation(folder, "v2"), variable_set("v2").input_slices(N_LEVEL)
     methane = found.feature_scale[slices["pbuf_CH4"]]
     assert torch.isfinite(methane).tolist() == [True] + [False] * (N_LEVEL - 1)
-    emulator = ColumnEmulator(found.spec, DenseConfig((2,)).build(variable_set("v2").n_input(N_LEVEL), 80)).double()
+    emulator = ColumnEmulator(found.spec, DenseConfig((2,)).build(found.spec.layout)).double()
     found.apply(emulator)
     inputs = toy_samples(found.spec, 3).inputs
     encoded = emulator.encode(inputs)

@@ -15,7 +15,7 @@ from emagram.emulators.climsim import climsim_spec, pack_inputs, pack_outputs
 from emagram.emulators.emulator import ColumnEmulator, EmulatorSpec
 from emagram.emulators.features import Feature
 from emagram.emulators.networks.dense import DenseConfig
-from emagram.emulators.statistics import SCALE_FLOOR, Normalisation, stream_normalisation
+from emagram.emulators.statistics import CONSTANT_SCALE, SCALE_FLOOR, Normalisation, stream_normalisation
 from emagram.emulators.training.samples import Samples
 from emagram.physics.errors import EmagramError
 from toy_columns import N_STEP, toy_samples
@@ -46,14 +46,15 @@ def joined(batches: list[Samples]) -> Samples:
     )
 
 
-def floored(rows: np.ndarray, sizes: list[int]) -> np.ndarray:
-    """The documented scale, from all rows at once."""
+def floored(rows: np.ndarray, sizes: list[int], *, constant: float | None = 1.0) -> np.ndarray:
+    """The documented scale, from all rows at once; `constant` where nothing varied, or None for the floor there."""
     deviation, scale, start = rows.std(axis=0), np.ones(rows.shape[1]), 0
     for size in sizes:
         at = slice(start, start + size)
         floor = SCALE_FLOOR * np.sqrt((deviation[at] ** 2).mean())
         varied = deviation[at] > 1e-10 * np.abs(rows[:, at]).max(axis=0)
-        scale[at] = np.where(varied, np.maximum(deviation[at], floor), 1.0)
+        otherwise = max(floor, CONSTANT_SCALE) if constant is None else constant
+        scale[at] = np.where(varied, np.maximum(deviation[at], floor), otherwise)
         start += size
     return scale
 
@@ -68,7 +69,7 @@ def test_one_pass_over_batches_is_numpy_on_the_whole(set_name: str) -> None:
     sizes = [spec.feature_size(feature) for feature in spec.features]
     output_sizes = [spec.size(name) for name in spec.outputs]
     np.testing.assert_allclose(found.feature_scale, floored(features, sizes), rtol=1e-9)
-    np.testing.assert_allclose(found.output_scale, floored(outputs, output_sizes), rtol=1e-9)
+    np.testing.assert_allclose(found.output_scale, floored(outputs, output_sizes, constant=None), rtol=1e-9)
     assert (np.abs(found.feature_mean.numpy() - features.mean(axis=0)) <= 1e-12 * np.abs(features).max(axis=0)).all()
     assert (np.abs(found.output_mean.numpy() - outputs.mean(axis=0)) <= 1e-12 * np.abs(outputs).max(axis=0)).all()
     inputs = np.concatenate([whole.inputs[name].numpy().reshape(whole.n_column, -1) for name in spec.inputs], axis=1)
@@ -105,7 +106,7 @@ def test_any_division_into_batches_gives_the_same(sizes: list[int], offset: floa
         assert float(found.output_scale[3]) == pytest.approx(ratio.std(), rel=1e-9)
 
 
-def test_what_did_not_vary_has_scale_one_and_what_hardly_did_the_floor() -> None:
+def test_what_did_not_vary_has_scale_one_as_a_feature_and_what_hardly_did_the_floor() -> None:
     random = np.random.default_rng(0)
     temperature = np.stack([np.full(50, 280.0), 250.0 + 1e-7 * random.random(50), 10.0 * random.random(50)], axis=1)
     found = stream_normalisation([tiny(temperature, np.zeros(50))], TINY)
@@ -113,7 +114,7 @@ def test_what_did_not_vary_has_scale_one_and_what_hardly_did_the_floor() -> None
     assert float(found.feature_scale[0]) == 1.0
     assert float(found.feature_scale[1]) == pytest.approx(SCALE_FLOOR * np.sqrt((spread**2).mean()), rel=1e-6)
     assert float(found.feature_scale[2]) == pytest.approx(spread[2], rel=1e-12)
-    assert (float(found.output_mean[3]), float(found.output_scale[3])) == (0.0, 1.0)
+    assert (float(found.output_mean[3]), float(found.output_scale[3])) == (0.0, CONSTANT_SCALE)
 
 
 def test_a_floor_of_one_amplifies_no_level_beyond_the_mean_spread() -> None:
@@ -128,7 +129,7 @@ def test_a_floor_of_one_amplifies_no_level_beyond_the_mean_spread() -> None:
 
 def test_an_emulator_takes_its_statistics() -> None:
     spec = climsim_spec("v1", n_level=N_LEVEL)
-    emulator = ColumnEmulator(spec, DenseConfig((4,)).build(28, 32)).double()
+    emulator = ColumnEmulator(spec, DenseConfig((4,)).build(spec.layout)).double()
     batches = [toy_samples(spec, step) for step in STEPS]
     found = stream_normalisation(batches, spec)
     found.apply(emulator)
@@ -169,9 +170,8 @@ def test_a_fingerprint_is_of_the_data() -> None:
 def test_statistics_of_another_data_set_are_refused(other: EmulatorSpec, match: str) -> None:
     spec = climsim_spec("v1", n_level=N_LEVEL)
     found = stream_normalisation([toy_samples(spec, 2)], spec, source="the toy")
-    n_in, n_out = sum(map(other.feature_size, other.features)), sum(map(other.size, other.outputs))
     with pytest.raises(EmagramError, match=f"statistics of the toy: .*{match}"):
-        found.apply(ColumnEmulator(other, DenseConfig((4,)).build(n_in, n_out)))
+        found.apply(ColumnEmulator(other, DenseConfig((4,)).build(other.layout)))
 
 
 @pytest.mark.parametrize("set_name", ["v1", "v2", "v5"])
