@@ -34,21 +34,21 @@ contains
     real(rk), intent(inout) :: rate_temperature(:, :) !! [K s-1] (n_level, n_column)
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
-    integer :: layers(2), interfaces(2)
+    integer :: layers(2), edges(2)
     type(longwave_parameters) :: parameters
     layers = shape(air_temperature)
-    interfaces = [layers(1) + 1, layers(2)]
+    edges = [layers(1) + 1, layers(2)]
     parameters = longwave_parameters(well_mixed_depth, water_vapor_depth, core_depth, core_fraction, &
       well_mixed_factor, liquid_absorption, ice_absorption, cloud_factor)
     call begin_checks(ierr, errmsg)
     call check_parameters(parameters, ierr, errmsg)
-    call check_shape("air_pressure_at_interface", shape(pressure_interface), interfaces, ierr, errmsg)
+    call check_shape("air_pressure_at_interface", shape(pressure_interface), edges, ierr, errmsg)
     call check_shape("specific_humidity", shape(specific_humidity), layers, ierr, errmsg)
     call check_shape("cloud_liquid", shape(cloud_liquid), layers, ierr, errmsg)
     call check_shape("cloud_ice", shape(cloud_ice), layers, ierr, errmsg)
     call check_shape("surface_upwelling_longwave_flux", size(surface_upwelling_longwave_flux), layers(2), ierr, errmsg)
-    call check_shape("upwelling_longwave_flux_in_air", shape(upward), interfaces, ierr, errmsg)
-    call check_shape("downwelling_longwave_flux_in_air", shape(downward), interfaces, ierr, errmsg)
+    call check_shape("upwelling_longwave_flux_in_air", shape(upward), edges, ierr, errmsg)
+    call check_shape("downwelling_longwave_flux_in_air", shape(downward), edges, ierr, errmsg)
     call check_shape("rate_temperature", shape(rate_temperature), layers, ierr, errmsg)
     call check_interfaces(pressure_interface, ierr, errmsg)
     call check_above_zero("air_temperature", air_temperature, ierr, errmsg)

@@ -43,15 +43,15 @@ contains
     real(rk), intent(inout) :: surface_diffuse_near_infrared(:) !! [W m-2] (n_column)
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
-    integer :: layers(2), interfaces(2)
+    integer :: layers(2), edges(2)
     type(shortwave_parameters) :: parameters
     layers = shape(specific_humidity)
-    interfaces = [layers(1) + 1, layers(2)]
+    edges = [layers(1) + 1, layers(2)]
     parameters = shortwave_parameters(liquid_radius, ice_radius, cloud_factor, ozone_factor, water_vapor_factor, &
       rayleigh_factor)
     call begin_checks(ierr, errmsg)
     call check_parameters(parameters, ierr, errmsg)
-    call check_shape("air_pressure_at_interface", shape(pressure_interface), interfaces, ierr, errmsg)
+    call check_shape("air_pressure_at_interface", shape(pressure_interface), edges, ierr, errmsg)
     call check_interfaces(pressure_interface, ierr, errmsg)
     call check_finite("specific_humidity", specific_humidity, ierr, errmsg)
     call check_layers("cloud_liquid", cloud_liquid, layers, ierr, errmsg)
@@ -63,8 +63,8 @@ contains
     call check_column("albedo_direct_near_infrared", albedo_direct_near_infrared, layers(2), 1.0_rk, ierr, errmsg)
     call check_column("albedo_diffuse_visible", albedo_diffuse_visible, layers(2), 1.0_rk, ierr, errmsg)
     call check_column("albedo_diffuse_near_infrared", albedo_diffuse_near_infrared, layers(2), 1.0_rk, ierr, errmsg)
-    call check_shape("upwelling_shortwave_flux_in_air", shape(upward), interfaces, ierr, errmsg)
-    call check_shape("downwelling_shortwave_flux_in_air", shape(downward), interfaces, ierr, errmsg)
+    call check_shape("upwelling_shortwave_flux_in_air", shape(upward), edges, ierr, errmsg)
+    call check_shape("downwelling_shortwave_flux_in_air", shape(downward), edges, ierr, errmsg)
     call check_shape("rate_temperature", shape(rate_temperature), layers, ierr, errmsg)
     call check_shape("surface_direct_visible", size(surface_direct_visible), layers(2), ierr, errmsg)
     call check_shape("surface_direct_near_infrared", size(surface_direct_near_infrared), layers(2), ierr, errmsg)

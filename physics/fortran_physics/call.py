@@ -36,3 +36,27 @@ def call(module: str, procedure: str, *arguments: ArrayLike, results: Sequence[t
     if ierr != 0:
         raise EmagramError(errmsg.decode().rstrip())
     return made
+
+
+def layer_shape(name: str, values: ArrayLike) -> tuple[int, int]:
+    """Sizes (n_column, n_level) of a field of layers, from which those of results follow.
+
+    Raises:
+        EmagramError: if the field has not two axes, or an axis is empty.
+    """
+    shape = np.shape(values)
+    if len(shape) != 2 or 0 in shape:
+        raise EmagramError(f"argument '{name}': expected shape (n_column, n_level), got {shape}")
+    return shape[0], shape[1]
+
+
+def column_size(name: str, values: ArrayLike) -> int:
+    """Size n_column of a field of columns, from which those of results follow.
+
+    Raises:
+        EmagramError: if the field has not one axis, or is empty.
+    """
+    shape = np.shape(values)
+    if len(shape) != 1 or 0 in shape:
+        raise EmagramError(f"argument '{name}': expected shape (n_column,), got {shape}")
+    return shape[0]
