@@ -3,14 +3,19 @@
 !! Two bands, each grey. Most of the spectrum (fraction 1 − f of the Planck function) sees water vapour and well-mixed
 !! gases, dτ = (a μ + b q) dp/p₀ (Byrne and O'Gorman 2013); the core of the 15 µm band of carbon dioxide (fraction f)
 !! sees dτ = c μ dp/p₀ with c ≫ a, without which a grey stratosphere that absorbs sunlight in ozone could not cool to
-!! space. f = 0 is the grey scheme. Clouds are black bodies of finite depth in both. Diffusivity factors are inside a,
-!! b, c and the coefficients of cloud. Nothing scatters:
+!! space: it would reach 350 K. As the core takes its part, a is less than their 0.8678: with 0.5 the outgoing flux of
+!! radiative-convective columns is that of the grey scheme, f = 0. Opacity counts from p₀ = 1000 hPa, not from the
+!! surface, so that there is less of it over mountains. μ = 1.15 makes the 4 W m⁻² of doubled carbon dioxide.
+!!
+!! Clouds are black bodies of finite depth in both. Diffusivity factors are inside a, b, c and the coefficients of
+!! cloud. Nothing scatters:
 !!   dF↑/dτ = F↑ − B, dF↓/dτ = B − F↓, B = σT⁴ (times the fraction of the band),
 !! solved in each layer with a source that is the layer's own where the layer is thin and that of its edge where it is
-!! thick. Sources: Byrne and O'Gorman 2013, doi:10.1175/JCLI-D-12-00262.1 (a, b, μ); Clough, Iacono and Moncet 1992,
-!! doi:10.1029/92JD01419 (source within a layer); Stephens 1978, doi:10.1175/1520-0469(1978)035<2123:RPIEWC>2.0.CO;2
-!! (liquid cloud, the mean of its upward and downward coefficients); Ebert and Curry 1992, doi:10.1029/91JD02472 (ice
-!! cloud, particles of 30 µm, times 1.66).
+!! thick.
+!! Sources: Byrne and O'Gorman 2013, doi:10.1175/JCLI-D-12-00262.1 (b, and a without core); Clough, Iacono and Moncet
+!! 1992, doi:10.1029/92JD01419 (source within a layer); Stephens 1978,
+!! doi:10.1175/1520-0469(1978)035<2123:RPIEWC>2.0.CO;2 (liquid cloud, the mean of its upward and downward
+!! coefficients); Ebert and Curry 1992, doi:10.1029/91JD02472 (ice cloud, particles of 30 µm, times 1.66).
 module emagram_longwave_kernels
   use emagram_constants, only: gravity, heat_capacity_dry_air, reference_pressure, stefan_boltzmann
   use emagram_kinds, only: ik, rk
@@ -20,7 +25,7 @@ module emagram_longwave_kernels
 
   !> Optical depths of the atmosphere and of cloud.
   type, bind(c) :: longwave_parameters
-    real(rk) :: well_mixed_depth = 0.8678_rk !! [1] a, of 1000 hPa
+    real(rk) :: well_mixed_depth = 0.5_rk !! [1] a, of 1000 hPa
     real(rk) :: water_vapor_depth = 1997.9_rk !! [1] b, of 1000 hPa of pure vapour
     real(rk) :: core_depth = 27.0_rk !! [1] c, of 1000 hPa in the core of the 15 µm band
     real(rk) :: core_fraction = 0.1_rk !! [1] f, of the Planck function in that core

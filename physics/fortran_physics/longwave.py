@@ -25,7 +25,7 @@ def longwave(
     cloud_liquid: ArrayLike,
     cloud_ice: ArrayLike,
     surface_upwelling_longwave_flux: ArrayLike,
-    well_mixed_depth: float = 0.8678,
+    well_mixed_depth: float = 0.5,
     water_vapor_depth: float = 1997.9,
     core_depth: float = 27.0,
     core_fraction: float = 0.1,
@@ -37,7 +37,8 @@ def longwave(
     """Longwave fluxes, dF↑/dτ = F↑ − B and dF↓/dτ = B − F↓ with B = σT⁴, and heating g/cp · d(F↑ − F↓)/dp.
 
     A fraction 1 − f of the Planck function sees dτ = (a μ + b q) dp/p₀, the core of the 15 µm band of carbon dioxide,
-    f, sees dτ = c μ dp/p₀; cloud adds k_l and k_i times its path in both. f = 0 is a grey atmosphere.
+    f, sees dτ = c μ dp/p₀; cloud adds k_l and k_i times its path in both. f = 0 with a = 0.8678 is the grey atmosphere
+    of Byrne and O'Gorman.
 
     Args:
         air_pressure_at_interface: [Pa] (n_column, n_level + 1), from the top.
@@ -50,7 +51,7 @@ def longwave(
         water_vapor_depth: b [1], of 1000 hPa of vapour.
         core_depth: c [1], of 1000 hPa.
         core_fraction: f [1].
-        well_mixed_factor: μ [1], opacity of well-mixed gases relative to today's.
+        well_mixed_factor: μ [1], opacity of well-mixed gases relative to today's; 1.15 for doubled carbon dioxide.
         liquid_absorption: k_l [m2 kg-1].
         ice_absorption: k_i [m2 kg-1].
         cloud_factor: [1], effective over mean optical depth of patchy cloud.

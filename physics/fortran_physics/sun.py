@@ -45,7 +45,7 @@ def sun(
         eccentricity: [1], up to 0.3.
         longitude_of_perihelion: [degree], the sun's longitude when it is nearest, from the March equinox.
         days_per_year: [day].
-        day_of_equinox: [day] of the March equinox, from the beginning of the year.
+        day_of_equinox: [day] of the March equinox, from the beginning of the year; E3SM has noon of 21 March.
     Raises:
         EmagramError: if the sizes differ or a value is out of its range.
     Source: Berger 1978, doi:10.1175/1520-0469(1978)035<2362:LTVODI>2.0.CO;2
