@@ -122,7 +122,7 @@ def atmospheres(n_column: int, n_level: int = 60, seed: int = 0) -> Columns:
 
 
 def harsh(n_level: int = 60) -> Columns:
-    """What no column may fail on: dark, grazing, overhead; dry, all vapour, fog of 10 g/kg; 100 K, 400 K; white, black."""
+    """What no column may fail on: dark, grazing; dry, all vapour, fog of 10 g/kg; 100 K, 400 K; white, black."""
     columns = atmospheres(12, n_level, seed=3)
     humidity, temperature, liquid, ice, ozone, albedo, cosine = (
         values.copy()

@@ -47,7 +47,8 @@ def layer_shape(name: str, values: ArrayLike) -> tuple[int, int]:
     shape = np.shape(values)
     if len(shape) != 2 or 0 in shape:
         raise EmagramError(f"argument '{name}': expected shape (n_column, n_level), got {shape}")
-    return shape[0], shape[1]
+    n_column, n_level = shape
+    return n_column, n_level
 
 
 def column_size(name: str, values: ArrayLike) -> int:
@@ -59,4 +60,5 @@ def column_size(name: str, values: ArrayLike) -> int:
     shape = np.shape(values)
     if len(shape) != 1 or 0 in shape:
         raise EmagramError(f"argument '{name}': expected shape (n_column,), got {shape}")
-    return shape[0]
+    (n_column,) = shape
+    return int(n_column)

@@ -44,7 +44,9 @@ def uniform_columns(source: Array, surface_up: float) -> Columns:
     )
 
 
-@pytest.mark.parametrize("columns", [atmospheres(200), harsh(), harsh(1), harsh(7)], ids=["ordinary", "harsh", "1", "7"])
+@pytest.mark.parametrize(
+    "columns", [atmospheres(200), harsh(), harsh(1), harsh(7)], ids=["ordinary", "harsh", "1", "7"]
+)
 def test_heating_is_what_the_fluxes_leave(columns: Columns) -> None:
     fluxes = columns.longwave()
     net = net_upward(fluxes)
@@ -135,7 +137,9 @@ def test_grey_radiative_equilibrium() -> None:
 
 def test_second_order_where_the_source_bends() -> None:
     errors = []
-    exact = uniform_columns(100.0 + 300.0 * (np.arange(4000) + 0.5) ** 2 / 4000**2, 450.0).longwave(well_mixed_depth=6.0)
+    exact = uniform_columns(100.0 + 300.0 * (np.arange(4000) + 0.5) ** 2 / 4000**2, 450.0).longwave(
+        well_mixed_depth=6.0
+    )
     for n_level in (10, 20, 40, 80):
         source = 100.0 + 300.0 * ((np.arange(n_level) + 0.5) / n_level) ** 2
         fluxes = uniform_columns(source, 450.0).longwave(well_mixed_depth=6.0)

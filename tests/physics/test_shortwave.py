@@ -130,7 +130,9 @@ def test_agrees_with_the_equations_of_the_streams(n_level: int) -> None:
         np.testing.assert_allclose(got, [visible[0], infrared[0], visible[1], infrared[1]], rtol=1e-8, atol=1e-9)
 
 
-@pytest.mark.parametrize("columns", [atmospheres(200), harsh(), harsh(1), harsh(7)], ids=["ordinary", "harsh", "1", "7"])
+@pytest.mark.parametrize(
+    "columns", [atmospheres(200), harsh(), harsh(1), harsh(7)], ids=["ordinary", "harsh", "1", "7"]
+)
 def test_every_watt_is_accounted_for(columns: Columns) -> None:
     light = columns.shortwave()
     net = net_downward(light)
@@ -203,7 +205,8 @@ def test_absorption_by_ozone() -> None:
         atmospheres(25).without(*WITHOUT_WATER), cosine=cosine, sunlight=np.full(25, 1000.0), albedo=np.zeros((4, 25))
     )
     columns = replace(
-        columns, ozone=np.repeat(centimetres[:, None] * cosine[0] * 0.021415 / columns.path.sum(axis=1, keepdims=True), 60, 1)
+        columns,
+        ozone=np.repeat(centimetres[:, None] * cosine[0] * 0.021415 / columns.path.sum(axis=1, keepdims=True), 60, 1),
     )
     light = columns.shortwave(rayleigh_factor=0.0)
     absorbed = 1.0 - light.downwelling_shortwave_flux_in_air[:, -1] / 1000.0
@@ -259,7 +262,11 @@ def test_two_layers_by_hand() -> None:
         direct = 1000.0 * fraction * np.array([1.0, beam[0], beam[0] * beam[1]])
         leaving, ground = beam_up[0] * direct[0], 0.0
         # diffuse light: downward onto layer 2, upward onto layer 1, downward onto the ground
-        onto_second, onto_first, onto_ground = beam_down[0] * direct[0], beam_up[1] * direct[1], beam_down[1] * direct[1]
+        onto_second, onto_first, onto_ground = (
+            beam_down[0] * direct[0],
+            beam_up[1] * direct[1],
+            beam_down[1] * direct[1],
+        )
         from_ground = 0.2 * direct[2]
         for _ in range(400):
             ground += onto_ground

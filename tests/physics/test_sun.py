@@ -23,7 +23,7 @@ STILL = {"days_per_year": 1.0e15, "eccentricity": 0.0}
 
 
 def position(day: float, *, eccentricity: float = 0.0167, perihelion: float = 282.9) -> tuple[float, float]:
-    """Declination [rad] and (a/r)², from dν/dt = 2π/T √(1 − e²) (a/r)² (equal areas), by Runge–Kutta from the equinox."""
+    """Declination [rad] and (a/r)², from dν/dt = 2π/T √(1 − e²) (a/r)² (equal areas), from the equinox."""
 
     def speed(longitude: float) -> float:
         return (
@@ -164,9 +164,7 @@ def test_any_orbit(
 def test_a_column_depends_on_itself_alone() -> None:
     chosen = np.array([30, 4, 4, 11])
     among = sun(12.34, LATITUDE, 1.7 * LATITUDE, time_step=1200.0)
-    for alone, all_ in zip(
-        sun(12.34, LATITUDE[chosen], 1.7 * LATITUDE[chosen], time_step=1200.0), among, strict=True
-    ):
+    for alone, all_ in zip(sun(12.34, LATITUDE[chosen], 1.7 * LATITUDE[chosen], time_step=1200.0), among, strict=True):
         np.testing.assert_array_equal(alone, all_[chosen])
 
 
