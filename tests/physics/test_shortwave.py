@@ -11,37 +11,13 @@ from hypothesis import strategies as st
 
 from emagram.physics.errors import EmagramError
 from emagram.physics.fortran_physics.shortwave import Albedo, Shortwave, shortwave
+from light_streams import TERMS, layer_optics, solve
 from radiative_columns import CLOSURE, Array, Columns, atmospheres, fortran_defaults, harsh, python_defaults
 
 RATE = "tendency_of_air_temperature_due_to_shortwave_heating"
 CLEAR = ("liquid", "ice")
 WITHOUT_WATER = (*CLEAR, "humidity")
 NOTHING = (*WITHOUT_WATER, "ozone")
-
-# fraction of sunlight; absorption by ozone [cm-1 at standard temperature and pressure] and water vapour [cm2 g-1];
-# Rayleigh depth of 1000 hPa; band of the optics of cloud
-TERMS = [
-    (0.0075, 127.0, 0.0, 1.0, 0),
-    (0.0126, 4.07, 0.0, 1.0, 0),
-    (0.4499, 0.0471, 0.0, 0.17, 0),
-    (0.2983, 0.0, 0.0, 0.0, 1),
-    (0.1419, 0.0, 0.1137, 0.0, 2),
-    (0.0622, 0.0, 2.88, 0.0, 2),
-    (0.0276, 0.0, 72.95, 0.0, 3),
-]
-# extinction [m2 g-1], single-scattering albedo and asymmetry of droplets of 10 µm and ice particles of 30 µm
-LIQUID = [
-    (0.02817 + 0.1305, 1.0 + 5.62e-8 - 1.63e-6, 0.829 + 0.02482),
-    (0.02682 + 0.1346, 1.0 + 6.94e-6 - 2.35e-4, 0.794 + 0.04226),
-    (0.02264 + 0.1454, 1.0 - 4.64e-4 - 1.24e-2, 0.754 + 0.0656),
-    (0.01281 + 0.1641, 1.0 - 0.201 - 0.0756, 0.826 + 0.04353),
-]
-ICE = [
-    (0.003448 + 2.431 / 30.0, 1.0 - 1.0e-5, 0.7661 + 0.017553),
-    (0.003448 + 2.431 / 30.0, 1.0 - 1.1e-4 - 4.215e-4, 0.7730 + 0.016995),
-    (0.003448 + 2.431 / 30.0, 1.0 - 0.01861 - 0.024984, 0.794 + 0.021801),
-    (0.003448 + 2.431 / 30.0, 1.0 - 0.46658 - 6.15e-4, 0.9595 + 0.003228),
-]
 
 
 def net_downward(light: Shortwave) -> Array:
@@ -51,65 +27,6 @@ def net_downward(light: Shortwave) -> Array:
 def surface_net(light: Shortwave, albedo: Array) -> Array:
     """Budget C of ClimSim: SOLS(1 − ASDIR) + SOLL(1 − ALDIR) + SOLSD(1 − ASDIF) + SOLLD(1 − ALDIF)."""
     return np.asarray(sum(flux * (1.0 - share) for flux, share in zip(light[3:], albedo, strict=True)))
-
-
-def matrix_exponential(matrix: Array) -> Array:
-    """By its series, of the matrix halved until it is small."""
-    n_half = max(0, int(np.ceil(np.log2(np.abs(matrix).max() + 1e-30))) + 6)
-    small, total, term = matrix / 2.0**n_half, np.eye(len(matrix)), np.eye(len(matrix))
-    for n in range(1, 14):
-        term = term @ small / n
-        total = total + term
-    for _ in range(n_half):
-        total = total @ total
-    return np.asarray(total)
-
-
-def streams(depth: float, albedo: float, g: float, cosine: float) -> Array:
-    """Propagator of (F↑, F↓, direct) down through a layer, from the differential equations of the two streams."""
-    gamma1 = (8.0 - albedo * (5.0 + 3.0 * g)) / 4.0
-    gamma2 = 3.0 * albedo * (1.0 - g) / 4.0
-    gamma3 = (2.0 - 3.0 * g * cosine) / 4.0
-    rates = [
-        [gamma1, -gamma2, -gamma3 * albedo / cosine],
-        [gamma2, -gamma1, (1.0 - gamma3) * albedo / cosine],
-        [0.0, 0.0, -1.0 / cosine],
-    ]
-    return matrix_exponential(depth * np.array(rates))
-
-
-def layer_optics(columns: Columns, term: int, i: int, k: int) -> tuple[float, float, float]:
-    """Depth, single-scattering albedo and asymmetry of a layer, delta-scaled."""
-    _, ozone, vapor, rayleigh, band = TERMS[term]
-    path = columns.path[i, k]
-    pressure = columns.interface[i, k : k + 2].mean() / 1.0e5
-    gas = ozone * columns.ozone[i, k] * path / 2.1415 * 100.0 + vapor * columns.humidity[i, k] * path * pressure * 0.1
-    air = rayleigh * columns.thickness[i, k] / 1.0e5
-    depth, scattered, forward = gas + air, air, 0.0
-    for water, table in ((columns.liquid, LIQUID), (columns.ice, ICE)):
-        extinction, albedo, g = table[band]
-        cloud = 0.7 * 1000.0 * extinction * water[i, k] * path
-        depth += cloud * (1.0 - albedo * g**2)
-        scattered += cloud * albedo * (1.0 - g**2)
-        forward += cloud * albedo * (g - g**2)
-    return depth, scattered / depth if depth else 0.0, forward / scattered if scattered else 0.0
-
-
-def solve(columns: Columns, term: int, i: int) -> tuple[Array, Array, float, float]:
-    """F↑, F↓ (with direct) at the interfaces, direct and diffuse at the surface, by one linear system."""
-    n_level = columns.temperature.shape[1]
-    direct_albedo, diffuse_albedo = columns.albedo[[0, 2] if term < 3 else [1, 3], i]
-    size = 3 * (n_level + 1)
-    matrix, right = np.zeros((size, size)), np.zeros(size)
-    matrix[0, 1] = matrix[1, 2] = 1.0
-    right[1] = TERMS[term][0] * columns.sunlight[i]
-    for k in range(n_level):
-        rows = slice(3 * k + 2, 3 * k + 5)
-        matrix[rows, 3 * k : 3 * k + 3] = -streams(*layer_optics(columns, term, i, k), columns.cosine[i])
-        matrix[rows, 3 * k + 3 : 3 * k + 6] = np.eye(3)
-    matrix[-1, -3:] = 1.0, -diffuse_albedo, -direct_albedo
-    up, diffuse, direct = np.linalg.solve(matrix, right).reshape(-1, 3).T
-    return up, diffuse + direct, direct[-1], diffuse[-1]
 
 
 @pytest.mark.parametrize("n_level", [1, 12])
@@ -366,6 +283,14 @@ def test_defaults_are_those_of_fortran() -> None:
         ("interface", np.ones((2, 60)), "'air_pressure_at_interface': expected 61 values in each of 2 columns, got 60"),
         ("interface", np.ones((2, 61)), "'air_pressure_at_interface': expected values that increase"),
         ("humidity", np.full((2, 60), np.inf), "argument 'specific_humidity': expected finite values"),
+        ("liquid", 0.0, "argument 'cloud_liquid': expected 60 values in each of 2 columns, got 1 in each of 1"),
+        ("liquid", np.zeros((2, 60, 1)), "of 'shortwave': expected real numbers of at most two axes, got float64 of"),
+        (
+            "liquid",
+            np.zeros((2, 60), complex),
+            "of 'shortwave': expected real numbers of at most two axes, got c",
+        ),
+        ("liquid", "none", "of 'shortwave': expected real numbers of at most two axes, got <U4"),
         ("liquid", np.zeros((2, 59)), "argument 'cloud_liquid': expected 60 values in each of 2 columns, got 59"),
         ("ice", np.full((2, 60), np.nan), "argument 'cloud_ice': expected finite values"),
         ("ozone", np.zeros((3, 60)), "argument 'ozone': expected 60 values in each of 2 columns, got 60 in each of 3"),
