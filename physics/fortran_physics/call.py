@@ -25,14 +25,49 @@ def call(module: str, procedure: str, *arguments: ArrayLike, results: Sequence[t
     Returns:
         the results, float64.
     Raises:
-        EmagramError: with the sentence of the procedure.
+        EmagramError: with the sentence of the procedure, or if an argument is not of real numbers or has more than
+            two axes.
     """
-    passed = [
-        np.ascontiguousarray(argument, dtype=np.float64) if np.ndim(argument) else argument for argument in arguments
-    ]
+    passed = [_real(f"argument {n} of '{procedure}'", argument) for n, argument in enumerate(arguments, 1)]
     made = [np.full(shape, np.nan) for shape in results]
     wrapped = getattr(_fortran_physics, f"wrap_emagram_{module}__{procedure}")
     ierr, errmsg = wrapped(*(value.T if isinstance(value, np.ndarray) else value for value in (*passed, *made)))
     if ierr != 0:
         raise EmagramError(errmsg.decode().rstrip())
     return made
+
+
+def _real(name: str, argument: ArrayLike) -> Array | float:
+    """An argument as f2py takes it without asking: it would drop imaginary parts and reshape what has three axes."""
+    values = np.asarray(argument)
+    if values.dtype.kind not in "fiu" or values.ndim > 2:
+        raise EmagramError(
+            f"{name}: expected real numbers of at most two axes, got {values.dtype} of shape {values.shape}"
+        )
+    return np.ascontiguousarray(values, dtype=np.float64) if values.ndim else float(values)
+
+
+def layer_shape(name: str, values: ArrayLike) -> tuple[int, int]:
+    """Sizes (n_column, n_level) of a field of layers, from which those of results follow.
+
+    Raises:
+        EmagramError: if the field has not two axes, or an axis is empty.
+    """
+    shape = np.shape(values)
+    if len(shape) != 2 or 0 in shape:
+        raise EmagramError(f"argument '{name}': expected shape (n_column, n_level), got {shape}")
+    n_column, n_level = shape
+    return n_column, n_level
+
+
+def column_size(name: str, values: ArrayLike) -> int:
+    """Size n_column of a field of columns, from which those of results follow.
+
+    Raises:
+        EmagramError: if the field has not one axis, or is empty.
+    """
+    shape = np.shape(values)
+    if len(shape) != 1 or 0 in shape:
+        raise EmagramError(f"argument '{name}': expected shape (n_column,), got {shape}")
+    (n_column,) = shape
+    return int(n_column)
