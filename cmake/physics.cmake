@@ -4,6 +4,11 @@
 set(EMAGRAM_PHYSICS_FOLDER "${EMAGRAM_ROOT}/physics/fortran")
 set(EMAGRAM_PHYSICS
     thermodynamics
+    surface
+    diffusion
+    turbulence
+    boundary_layer
+    budgets
 )
 
 set(_sources "${EMAGRAM_CONSTANTS_F90}" "${EMAGRAM_PHYSICS_FOLDER}/emagram_kinds.f90"
@@ -17,3 +22,5 @@ set_target_properties(emagram_physics PROPERTIES POSITION_INDEPENDENT_CODE ON
                                                  Fortran_MODULE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/physics_modules")
 target_include_directories(emagram_physics PUBLIC "${CMAKE_CURRENT_BINARY_DIR}/physics_modules")
 target_link_libraries(emagram_physics PRIVATE emagram_flags)
+# Work arrays of a column lie on the stack: kernels allocate nothing.
+target_compile_options(emagram_physics PRIVATE $<$<COMPILE_LANG_AND_ID:Fortran,GNU>:-fstack-arrays>)

@@ -7,6 +7,7 @@ module emagram_thermodynamics_kernels
   implicit none (type, external)
   private
   public :: saturation_liquid, saturation_ice, saturation_mixed, vapor_pressure_of, relative_humidity_of
+  public :: saturation_specific_humidity_of
   public :: saturation_liquid_kernel, saturation_ice_kernel, saturation_mixed_kernel
   public :: vapor_pressure_kernel, relative_humidity_kernel
 
@@ -89,6 +90,15 @@ contains
     real(rk) :: humidity
     humidity = vapor_pressure_of(air_pressure, specific_humidity)/saturation_mixed(air_temperature)
   end function relative_humidity_of
+
+  !> Specific humidity at mixed-phase saturation [kg kg-1], at most 1.
+  elemental function saturation_specific_humidity_of(air_pressure, air_temperature) result(humidity)
+    real(rk), intent(in) :: air_pressure !! [Pa]
+    real(rk), intent(in) :: air_temperature !! [K]
+    real(rk) :: humidity, saturation
+    saturation = min(saturation_mixed(air_temperature), air_pressure)
+    humidity = epsilon*saturation/(air_pressure - (1.0_rk - epsilon)*saturation)
+  end function saturation_specific_humidity_of
 
   pure subroutine saturation_liquid_kernel(n, air_temperature, pressure) &
     bind(c, name="emagram_saturation_liquid_kernel")
