@@ -22,5 +22,5 @@ set_target_properties(emagram_physics PROPERTIES POSITION_INDEPENDENT_CODE ON
                                                  Fortran_MODULE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/physics_modules")
 target_include_directories(emagram_physics PUBLIC "${CMAKE_CURRENT_BINARY_DIR}/physics_modules")
 target_link_libraries(emagram_physics PRIVATE emagram_flags)
-# Work arrays of a column lie on the stack: kernels allocate nothing.
+# A column's work arrays live on the stack: without this gfortran allocates them at every call.
 target_compile_options(emagram_physics PRIVATE $<$<COMPILE_LANG_AND_ID:Fortran,GNU>:-fstack-arrays>)
