@@ -4,6 +4,8 @@
 set(EMAGRAM_PHYSICS_FOLDER "${EMAGRAM_ROOT}/physics/fortran")
 set(EMAGRAM_PHYSICS
     thermodynamics
+    convection
+    microphysics
 )
 
 set(_sources "${EMAGRAM_CONSTANTS_F90}" "${EMAGRAM_PHYSICS_FOLDER}/emagram_kinds.f90"
