@@ -9,6 +9,8 @@ set(EMAGRAM_PHYSICS
     turbulence
     boundary_layer
     budgets
+    convection
+    microphysics
 )
 
 set(_sources "${EMAGRAM_CONSTANTS_F90}" "${EMAGRAM_PHYSICS_FOLDER}/emagram_kinds.f90"
