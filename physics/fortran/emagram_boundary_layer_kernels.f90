@@ -48,7 +48,8 @@ contains
     real(rk), intent(out) :: rate_eastward_wind(n_level, n_column) !! [m s-2]
     real(rk), intent(out) :: rate_northward_wind(n_level, n_column) !! [m s-2]
     real(rk), intent(out) :: boundary_layer_height(n_column) !! [m] above the surface
-    real(rk), dimension(n_level) :: virtual_temperature, height, mass, pivot
+    real(rk), dimension(n_level) :: virtual_temperature, height, mass
+    real(rk) :: factors(3, n_level)
     real(rk), dimension(n_level + 1) :: height_interface, heat, momentum, flux, work
     integer(ik) :: i
 
@@ -62,21 +63,21 @@ contains
         height, height_interface, eastward_wind(:, i), northward_wind(:, i), heat, momentum, boundary_layer_height(i))
       call to_exchange(n_level, pressure_interface(:, i), virtual_temperature, height, heat, momentum)
 
-      call factor_diffusion(n_level, dt, mass, momentum, pivot)
+      call factor_diffusion(n_level, dt, mass, momentum, factors)
       work = 0.0_rk
       rate_temperature(:, i) = 0.0_rk
-      call mix_wind(n_level, dt, mass, pivot, momentum, eastward_wind(:, i), rate_eastward_wind(:, i), work, &
+      call mix_wind(n_level, dt, mass, factors, eastward_wind(:, i), rate_eastward_wind(:, i), work, &
         rate_temperature(:, i))
-      call mix_wind(n_level, dt, mass, pivot, momentum, northward_wind(:, i), rate_northward_wind(:, i), work, &
+      call mix_wind(n_level, dt, mass, factors, northward_wind(:, i), rate_northward_wind(:, i), work, &
         rate_temperature(:, i))
 
-      call factor_diffusion(n_level, dt, mass, heat, pivot)
-      call diffuse(n_level, dt, pivot, heat, heat_capacity_dry_air*air_temperature(:, i) + gravity*height, flux)
+      call factor_diffusion(n_level, dt, mass, heat, factors)
+      call diffuse(n_level, dt, factors, heat_capacity_dry_air*air_temperature(:, i) + gravity*height, flux)
       flux = flux + work
       rate_temperature(:, i) = ((flux(2:) - flux(:n_level))/mass + rate_temperature(:, i))/heat_capacity_dry_air
-      call mix_water(n_level, dt, mass, pivot, heat, specific_humidity(:, i), rate_humidity(:, i))
-      call mix_water(n_level, dt, mass, pivot, heat, cloud_liquid(:, i), rate_liquid(:, i))
-      call mix_water(n_level, dt, mass, pivot, heat, cloud_ice(:, i), rate_ice(:, i))
+      call mix_water(n_level, dt, mass, factors, specific_humidity(:, i), rate_humidity(:, i))
+      call mix_water(n_level, dt, mass, factors, cloud_liquid(:, i), rate_liquid(:, i))
+      call mix_water(n_level, dt, mass, factors, cloud_ice(:, i), rate_ice(:, i))
     end do
   end subroutine boundary_layer_kernel
 
@@ -98,18 +99,18 @@ contains
   end subroutine to_exchange
 
   !> Rate of one component of the wind; its kinetic energy leaves the layer and flows through the interfaces.
-  pure subroutine mix_wind(n_level, dt, mass, pivot, exchange, wind, rate, work, lost)
+  pure subroutine mix_wind(n_level, dt, mass, factors, wind, rate, work, lost)
     integer(ik), intent(in) :: n_level
     real(rk), intent(in) :: dt !! [s]
-    real(rk), intent(in) :: mass(n_level), pivot(n_level) !! [kg m-2]
-    real(rk), intent(in) :: exchange(n_level + 1) !! [kg m-2 s-1]
+    real(rk), intent(in) :: mass(n_level) !! [kg m-2]
+    real(rk), intent(in) :: factors(3, n_level) !! from factor_diffusion
     real(rk), intent(in) :: wind(n_level) !! [m s-1]
     real(rk), intent(out) :: rate(n_level) !! [m s-2]
     real(rk), intent(inout) :: work(n_level + 1) !! [W m-2] upward, of the stress at the interfaces: added to
     real(rk), intent(inout) :: lost(n_level) !! [W kg-1] minus the rate of kinetic energy: added to
     real(rk) :: flux(n_level + 1)
     integer(ik) :: k
-    call diffuse(n_level, dt, pivot, exchange, wind, flux)
+    call diffuse(n_level, dt, factors, wind, flux)
     rate = (flux(2:) - flux(:n_level))/mass
     lost = lost - rate*(wind + 0.5_rk*dt*rate)
     do k = 2, n_level
@@ -118,15 +119,15 @@ contains
   end subroutine mix_wind
 
   !> Rate of one kind of water.
-  pure subroutine mix_water(n_level, dt, mass, pivot, exchange, water, rate)
+  pure subroutine mix_water(n_level, dt, mass, factors, water, rate)
     integer(ik), intent(in) :: n_level
     real(rk), intent(in) :: dt !! [s]
-    real(rk), intent(in) :: mass(n_level), pivot(n_level) !! [kg m-2]
-    real(rk), intent(in) :: exchange(n_level + 1) !! [kg m-2 s-1]
+    real(rk), intent(in) :: mass(n_level) !! [kg m-2]
+    real(rk), intent(in) :: factors(3, n_level) !! from factor_diffusion
     real(rk), intent(in) :: water(n_level) !! [kg kg-1]
     real(rk), intent(out) :: rate(n_level) !! [kg kg-1 s-1]
     real(rk) :: flux(n_level + 1)
-    call diffuse(n_level, dt, pivot, exchange, water, flux)
+    call diffuse(n_level, dt, factors, water, flux)
     rate = (flux(2:) - flux(:n_level))/mass
   end subroutine mix_water
 end module emagram_boundary_layer_kernels

@@ -22,58 +22,65 @@ contains
     real(rk), intent(in) :: quantity(n_level, n_column) !! [x]
     real(rk), intent(out) :: rate(n_level, n_column) !! [x s-1]
     real(rk), intent(out) :: flux(n_level + 1, n_column) !! [x kg m-2 s-1] upward, after the step
-    real(rk) :: mass(n_level), pivot(n_level)
+    real(rk) :: mass(n_level), factors(3, n_level)
     integer(ik) :: i
     do i = 1, n_column
       mass = (pressure_interface(2:, i) - pressure_interface(:n_level, i))/gravity
-      call factor_diffusion(n_level, dt, mass, exchange(:, i), pivot)
-      call diffuse(n_level, dt, pivot, exchange(:, i), quantity(:, i), flux(:, i))
+      call factor_diffusion(n_level, dt, mass, exchange(:, i), factors)
+      call diffuse(n_level, dt, factors, quantity(:, i), flux(:, i))
       rate(:, i) = (flux(2:, i) - flux(:n_level, i))/mass
     end do
   end subroutine diffusion_kernel
 
-  !> Pivots of the elimination from the top, b_k = d_k + e_(k+1) dt, d_(k+1) = m_(k+1) + e_(k+1) dt d_k / b_k.
+  !> What the elimination from the top needs of the masses and exchanges, for any number of quantities.
   !!
-  !! Sums of positive numbers only, so no exchange, however strong beside the mass, loses digits.
-  pure subroutine factor_diffusion(n_level, dt, mass, exchange, pivot)
+  !! With r_k = e_(k+1) dt:  d_1 = m_1,  d_(k+1) = m_(k+1) + g_k d_k,  g_k = r_k / (d_k + r_k): d is the mass above that
+  !! is felt from below, g the share of it. Sums of positive numbers, so that no exchange, however strong beside the
+  !! mass, loses digits.
+  pure subroutine factor_diffusion(n_level, dt, mass, exchange, factors)
     integer(ik), intent(in) :: n_level
     real(rk), intent(in) :: dt !! [s]
     real(rk), intent(in) :: mass(n_level) !! [kg m-2]
     real(rk), intent(in) :: exchange(n_level + 1) !! [kg m-2 s-1]
-    real(rk), intent(out) :: pivot(n_level) !! [kg m-2]
-    real(rk) :: remainder
+    real(rk), intent(out) :: factors(3, n_level) !! d [kg m-2], g [1], 1 / (d + r) [m2 kg-1]
+    real(rk) :: above
     integer(ik) :: k
-    remainder = mass(1)
+    above = mass(1)
     do k = 1, n_level - 1
-      pivot(k) = remainder + exchange(k + 1)*dt
-      remainder = mass(k + 1) + exchange(k + 1)*dt*(remainder/pivot(k))
+      factors(1, k) = above
+      factors(3, k) = 1.0_rk/(above + exchange(k + 1)*dt)
+      factors(2, k) = exchange(k + 1)*dt*factors(3, k)
+      above = mass(k + 1) + factors(2, k)*above
     end do
-    pivot(n_level) = remainder
+    factors(:, n_level) = [above, 0.0_rk, 1.0_rk/above]
   end subroutine factor_diffusion
 
-  !> Fluxes at the end of the step, from the increments x' - x: a well-mixed column stays so to the last bit.
-  pure subroutine diffuse(n_level, dt, pivot, exchange, quantity, flux)
+  !> Fluxes at the end of the step.
+  !!
+  !! From the increments i = x' - x and the differences D_k = x_(k+1) - x_k alone: a well-mixed column stays so to the
+  !! last bit, and rounding is that of the masses, not of the exchanges:
+  !!   v_1 = 0,  v_(k+1) = g_k (v_k - d_k D_k);  i_n = v_n / d_n,  a_k = D_k + i_(k+1),
+  !!   F_(k+1) dt = g_k (d_k a_k - v_k),  i_k = v_k / (d_k + r_k) + g_k a_k
+  pure subroutine diffuse(n_level, dt, factors, quantity, flux)
     integer(ik), intent(in) :: n_level
     real(rk), intent(in) :: dt !! [s]
-    real(rk), intent(in) :: pivot(n_level) !! [kg m-2] from factor_diffusion
-    real(rk), intent(in) :: exchange(n_level + 1) !! [kg m-2 s-1]
+    real(rk), intent(in) :: factors(3, n_level) !! from factor_diffusion
     real(rk), intent(in) :: quantity(n_level) !! [x]
     real(rk), intent(out) :: flux(n_level + 1) !! [x kg m-2 s-1] upward
-    real(rk) :: increment(n_level)
+    real(rk) :: lag(n_level) !! v, what the mass above lacks beside layer k [x kg m-2]
+    real(rk) :: increment, ahead
     integer(ik) :: k
+    lag(1) = 0.0_rk
+    do k = 1, n_level - 1
+      lag(k + 1) = factors(2, k)*(lag(k) - factors(1, k)*(quantity(k + 1) - quantity(k)))
+    end do
     flux(1) = 0.0_rk
-    do k = 2, n_level
-      flux(k) = exchange(k)*(quantity(k) - quantity(k - 1))
-    end do
     flux(n_level + 1) = 0.0_rk
-
-    increment(1) = dt*flux(2)/pivot(1)
-    do k = 2, n_level
-      increment(k) = dt*((flux(k + 1) - flux(k)) + exchange(k)*increment(k - 1))/pivot(k)
-    end do
+    increment = lag(n_level)*factors(3, n_level)
     do k = n_level - 1, 1, -1
-      increment(k) = increment(k) + dt*exchange(k + 1)*increment(k + 1)/pivot(k)
-      flux(k + 1) = flux(k + 1) + exchange(k + 1)*(increment(k + 1) - increment(k))
+      ahead = (quantity(k + 1) - quantity(k)) + increment
+      flux(k + 1) = factors(2, k)*(factors(1, k)*ahead - lag(k))/dt
+      increment = lag(k)*factors(3, k) + factors(2, k)*ahead
     end do
   end subroutine diffuse
 end module emagram_diffusion_kernels
