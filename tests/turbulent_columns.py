@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,3 +139,29 @@ RATES = (
     "rate_eastward_wind",
     "rate_northward_wind",
 )
+
+
+def climt_state(columns: Columns, surface_humidity: Array) -> dict[str, Any]:
+    """The state as climt takes it, level 0 at the surface."""
+    from sympl import DataArray
+
+    middle = 0.5 * (columns.pressure_interface[:, 1:] + columns.pressure_interface[:, :-1])
+
+    def field(values: Array, units: str, levels: str = "") -> Any:
+        dims = [levels, "column"] if levels else ["column"]
+        return DataArray(values.T[::-1].copy() if levels else values.copy(), dims=dims, attrs={"units": units})
+
+    surface_pressure = columns.pressure_interface[:, -1]
+    return {
+        "time": timedelta(0),
+        "air_temperature": field(columns.air_temperature, "degK", "mid_levels"),
+        "specific_humidity": field(columns.specific_humidity, "kg/kg", "mid_levels"),
+        "eastward_wind": field(columns.eastward_wind, "m s^-1", "mid_levels"),
+        "northward_wind": field(columns.northward_wind, "m s^-1", "mid_levels"),
+        "air_pressure": field(middle, "Pa", "mid_levels"),
+        "air_pressure_on_interface_levels": field(columns.pressure_interface, "Pa", "interface_levels"),
+        "surface_air_pressure": field(surface_pressure, "Pa"),
+        "surface_temperature": field(columns.surface_temperature, "degK"),
+        "surface_specific_humidity": field(surface_humidity, "kg/kg"),
+        "latitude": field(np.zeros_like(surface_pressure), "degrees_north"),
+    }

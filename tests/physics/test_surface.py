@@ -21,6 +21,7 @@ from turbulent_columns import (
     WATER_TOLERANCE,
     Array,
     Columns,
+    climt_state,
     energy_gain,
     exact_sum,
     harsh_columns,
@@ -188,32 +189,6 @@ def test_fluxes_in_the_explicit_limit_are_those_of_climt() -> None:
     half = scheme._Rair * virtual / scheme._g * 0.5 * np.log(below / above)
     slowing = (after["eastward_wind"].values[0] - columns.eastward_wind[:, -1]) / step
     np.testing.assert_allclose(ours.stress_eastward, density * half * slowing, rtol=1e-5, atol=1e-9)
-
-
-def climt_state(columns: Columns, surface_humidity: Array) -> dict[str, Any]:
-    """The state as climt takes it, level 0 at the surface."""
-    from sympl import DataArray
-
-    middle = 0.5 * (columns.pressure_interface[:, 1:] + columns.pressure_interface[:, :-1])
-
-    def field(values: Array, units: str, levels: str = "") -> Any:
-        dims = [levels, "column"] if levels else ["column"]
-        return DataArray(values.T[::-1].copy() if levels else values.copy(), dims=dims, attrs={"units": units})
-
-    surface_pressure = columns.pressure_interface[:, -1]
-    return {
-        "time": timedelta(0),
-        "air_temperature": field(columns.air_temperature, "degK", "mid_levels"),
-        "specific_humidity": field(columns.specific_humidity, "kg/kg", "mid_levels"),
-        "eastward_wind": field(columns.eastward_wind, "m s^-1", "mid_levels"),
-        "northward_wind": field(columns.northward_wind, "m s^-1", "mid_levels"),
-        "air_pressure": field(middle, "Pa", "mid_levels"),
-        "air_pressure_on_interface_levels": field(columns.pressure_interface, "Pa", "interface_levels"),
-        "surface_air_pressure": field(surface_pressure, "Pa"),
-        "surface_temperature": field(columns.surface_temperature, "degK"),
-        "surface_specific_humidity": field(surface_humidity, "kg/kg"),
-        "latitude": field(np.zeros_like(surface_pressure), "degrees_north"),
-    }
 
 
 def test_column_does_not_know_its_neighbours() -> None:
