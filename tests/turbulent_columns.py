@@ -141,6 +141,37 @@ RATES = (
 )
 
 
+def heights(columns: Columns) -> tuple[Array, Array, Array]:
+    """Virtual temperature and heights [m] of layers and of the interfaces below the first."""
+    virtual = columns.air_temperature * (1.0 + (1.0 / CONSTANTS.epsilon - 1.0) * columns.specific_humidity)
+    p = columns.pressure_interface
+    scale = CONSTANTS.gas_constant_dry_air * virtual / CONSTANTS.gravity
+    middle = 0.5 * (p[:, 1:] + p[:, :-1])
+    lower = np.zeros_like(virtual)  # of the lower interface of each layer
+    lower[:, :-1] = np.cumsum((scale[:, 1:] * np.log(p[:, 2:] / p[:, 1:-1]))[:, ::-1], axis=1)[:, ::-1]
+    return virtual, lower + scale * np.log(p[:, 1:] / middle), lower[:, :-1]
+
+
+def dry_column(lapse: tuple[Array, Array] | float, n_level: int = 200) -> Columns:
+    """Dry, still, ps = 1000 hPa; potential temperature 300 K at the ground, rising by `lapse` [K m-1], or over heights
+    [m] by amounts [K]."""
+    pressure = interfaces(np.array([1.0e5]), n_level, 1.0e4)
+    middle = 0.5 * (pressure[:, 1:] + pressure[:, :-1])
+    height = np.zeros_like(middle)
+    for _ in range(20):  # hydrostatic height of this temperature
+        temperature = (300.0 + (np.interp(height, *lapse) if isinstance(lapse, tuple) else lapse * height)) * (
+            middle / 1.0e5
+        ) ** (CONSTANTS.gas_constant_dry_air / CONSTANTS.heat_capacity_dry_air)
+        columns = still(pressure, temperature)
+        height = heights(columns)[1]
+    return columns
+
+
+def still(pressure: Array, temperature: Array) -> Columns:
+    zero = np.zeros_like(temperature)
+    return Columns(pressure, temperature, zero, zero, zero, zero, zero, temperature[:, -1], np.ones(len(pressure)))
+
+
 def climt_state(columns: Columns, surface_humidity: Array) -> dict[str, Any]:
     """The state as climt takes it, level 0 at the surface."""
     from sympl import DataArray

@@ -1,7 +1,7 @@
 !> Turbulent mixing of a column, for callers that have checked.
 !!
 !! Level 1 is the model top. The fluxes at the surface are not applied here: the surface exchange has put them into the
-!! lowest layer; they only say how strong the turbulence is.
+!! lowest layer, for the same dt; here they only say how strong the turbulence is.
 module emagram_boundary_layer_kernels
   use emagram_constants, only: gas_constant_dry_air, gravity, heat_capacity_dry_air
   use emagram_diffusion_kernels, only: diffuse, factor_diffusion
@@ -57,7 +57,7 @@ contains
       mass = (pressure_interface(2:, i) - pressure_interface(:n_level, i))/gravity
       call column_heights(n_level, pressure_interface(:, i), air_temperature(:, i), specific_humidity(:, i), &
         virtual_temperature, height, height_interface)
-      call column_turbulence(n_level, parameters, scales_of(pressure_interface(n_level:, i), &
+      call column_turbulence(n_level, parameters, scales_of(dt, pressure_interface(n_level:, i), &
         air_temperature(n_level, i), specific_humidity(n_level, i), &
         [sensible_heat_flux(i), evaporation(i), stress_eastward(i), stress_northward(i)]), virtual_temperature, &
         height, height_interface, eastward_wind(:, i), northward_wind(:, i), heat, momentum, boundary_layer_height(i))

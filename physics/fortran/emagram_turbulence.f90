@@ -13,14 +13,15 @@ contains
 
   !> Diffusivities at the interfaces and the height of the boundary layer.
   subroutine turbulence(critical_richardson_number, surface_layer_fraction, largest_height, mixing_length, &
-    background_diffusivity, pressure_interface, air_temperature, specific_humidity, eastward_wind, northward_wind, &
-    sensible_heat_flux, evaporation, stress_eastward, stress_northward, diffusivity_heat, diffusivity_momentum, &
-    boundary_layer_height, ierr, errmsg)
+    background_diffusivity, dt, pressure_interface, air_temperature, specific_humidity, eastward_wind, &
+    northward_wind, sensible_heat_flux, evaporation, stress_eastward, stress_northward, diffusivity_heat, &
+    diffusivity_momentum, boundary_layer_height, ierr, errmsg)
     real(rk), intent(in) :: critical_richardson_number !! [1]
     real(rk), intent(in) :: surface_layer_fraction !! [1]
     real(rk), intent(in) :: largest_height !! [m]
     real(rk), intent(in) :: mixing_length !! [m]
     real(rk), intent(in) :: background_diffusivity !! [m2 s-1]
+    real(rk), intent(in) :: dt !! [s] for which the lowest layer has got the surface fluxes; 0 if it has not
     real(rk), intent(in) :: pressure_interface(:, :) !! [Pa] (n_level + 1, n_column)
     real(rk), intent(in) :: air_temperature(:, :) !! [K] (n_level, n_column)
     real(rk), intent(in) :: specific_humidity(:, :) !! [kg kg-1] (n_level, n_column)
@@ -44,6 +45,7 @@ contains
     call check_above_zero("mixing_length", [mixing_length], ierr, errmsg)
     call check_range("surface_layer_fraction", surface_layer_fraction, 0.0_rk, 1.0_rk, ierr, errmsg)
     call check_range("background_diffusivity", background_diffusivity, 0.0_rk, 1.0e3_rk, ierr, errmsg)
+    call check_range("dt", dt, 0.0_rk, huge(1.0_rk), ierr, errmsg)
     call check_interfaces(pressure_interface, ierr, errmsg)
     call check_shape("air_temperature", shape(air_temperature), layers, ierr, errmsg)
     call check_shape("specific_humidity", shape(specific_humidity), layers, ierr, errmsg)
@@ -67,7 +69,7 @@ contains
     if (ierr /= 0) return
     call turbulence_kernel(int(layers(1), ik), int(n_column, ik), &
       boundary_layer_parameters(critical_richardson_number, surface_layer_fraction, largest_height, mixing_length, &
-      background_diffusivity), pressure_interface, air_temperature, specific_humidity, eastward_wind, &
+      background_diffusivity), dt, pressure_interface, air_temperature, specific_humidity, eastward_wind, &
       northward_wind, sensible_heat_flux, evaporation, stress_eastward, stress_northward, diffusivity_heat, &
       diffusivity_momentum, boundary_layer_height)
   end subroutine turbulence

@@ -22,6 +22,7 @@ module emagram_turbulence_kernels
     real(rk) :: friction_velocity !! [m s-1]
     real(rk) :: virtual_heat_flux !! [K m s-1] kinematic flux of virtual temperature, upward
     real(rk) :: buoyancy_flux !! [m2 s-3] g / Tv times it
+    real(rk) :: warming !! [K] of the virtual temperature of the lowest layer by that flux in this step
   end type surface_scales
 
   real(rk), parameter :: von_karman = 0.4_rk !! [1]
@@ -36,7 +37,9 @@ contains
   !!
   !! Height h, the lowest at which the bulk Richardson number against the lowest layer (index a) is critical:
   !!   Ri_b(z) = (g / (cp Tv_a)) (s_v(z) - s_v,a - cp dT) (z - z_a) / (|U(z) - U_a|**2 + 100 u***2),
-  !! s_v = cp Tv + g z, dT = 8.5 (w'Tv') / w_m over an unstable surface, else 0. Inside, with B the buoyancy flux,
+  !! s_v = cp Tv + g z, dT = 8.5 (w'Tv') / w_m over an unstable surface, else 0, less what the surface fluxes have
+  !! already warmed the lowest layer by in this step, w'Tv' rho dt / m: without that, h grows with dt over thin layers.
+  !! Inside, with B the buoyancy flux,
   !!   K_m = kappa w z (1 - z / h)**2,  K_h = K_m / Pr,
   !!   B > 0: w**3 = u***3 + 15 kappa min(z, f h) B,  Pr = sqrt(u* / w_m) + 7.2 kappa f w* / w_m,  w***3 = B h,
   !!   B <= 0: w = u* / phi, phi = 1 + 5 zeta for zeta = -kappa z B / u***3 <= 1, else 5 + zeta,  Pr = 1,
@@ -46,12 +49,13 @@ contains
   !! Source: Troen and Mahrt 1986, doi:10.1007/BF00122760; Holtslag and Boville 1993,
   !!   doi:10.1175/1520-0442(1993)006<1825:LVNBLD>2.0.CO;2 (profile, Prandtl number, free atmosphere); the shear of the
   !!   height from Vogelezang and Holtslag 1996, doi:10.1007/BF02430331.
-  pure subroutine turbulence_kernel(n_level, n_column, parameters, pressure_interface, air_temperature, &
+  pure subroutine turbulence_kernel(n_level, n_column, parameters, dt, pressure_interface, air_temperature, &
     specific_humidity, eastward_wind, northward_wind, sensible_heat_flux, evaporation, stress_eastward, &
     stress_northward, diffusivity_heat, diffusivity_momentum, boundary_layer_height) &
     bind(c, name="emagram_turbulence_kernel")
     integer(ik), intent(in), value :: n_level, n_column
     type(boundary_layer_parameters), intent(in) :: parameters
+    real(rk), intent(in), value :: dt !! [s] for which the lowest layer has got the surface fluxes; 0 if it has not
     real(rk), intent(in) :: pressure_interface(n_level + 1, n_column) !! [Pa]
     real(rk), intent(in) :: air_temperature(n_level, n_column) !! [K]
     real(rk), intent(in) :: specific_humidity(n_level, n_column) !! [kg kg-1]
@@ -70,7 +74,7 @@ contains
     do i = 1, n_column
       call column_heights(n_level, pressure_interface(:, i), air_temperature(:, i), specific_humidity(:, i), &
         virtual_temperature, height, height_interface)
-      scales = scales_of(pressure_interface(n_level:, i), air_temperature(n_level, i), &
+      scales = scales_of(dt, pressure_interface(n_level:, i), air_temperature(n_level, i), &
         specific_humidity(n_level, i), [sensible_heat_flux(i), evaporation(i), stress_eastward(i), stress_northward(i)])
       call column_turbulence(n_level, parameters, scales, virtual_temperature, height, height_interface, &
         eastward_wind(:, i), northward_wind(:, i), diffusivity_heat(:, i), diffusivity_momentum(:, i), &
@@ -106,7 +110,8 @@ contains
   end subroutine column_heights
 
   !> Friction velocity and buoyancy flux from the fluxes of heat, water and momentum.
-  pure function scales_of(pressure, air_temperature, specific_humidity, fluxes) result(scales)
+  pure function scales_of(dt, pressure, air_temperature, specific_humidity, fluxes) result(scales)
+    real(rk), intent(in) :: dt !! [s]
     real(rk), intent(in) :: pressure(2) !! [Pa] above and below the lowest layer
     real(rk), intent(in) :: air_temperature !! [K]
     real(rk), intent(in) :: specific_humidity !! [kg kg-1]
@@ -117,6 +122,7 @@ contains
     density = 0.5_rk*(pressure(1) + pressure(2))/(gas_constant_dry_air*air_temperature*moist)
     scales%friction_velocity = max(sqrt(sqrt(fluxes(3)**2 + fluxes(4)**2)/density), smallest_friction_velocity)
     scales%virtual_heat_flux = (moist*fluxes(1)/heat_capacity_dry_air + virtual*air_temperature*fluxes(2))/density
+    scales%warming = scales%virtual_heat_flux*density*dt*gravity/(pressure(2) - pressure(1))
     scales%buoyancy_flux = gravity*scales%virtual_heat_flux/(air_temperature*moist)
   end function scales_of
 
@@ -137,11 +143,12 @@ contains
     real(rk) :: static_energy(n_level), excess, speed, inverse_prandtl, free, z
     integer(ik) :: j
     static_energy = heat_capacity_dry_air*virtual_temperature + gravity*height
-    call find_top(n_level, parameters, scales%friction_velocity, virtual_temperature(n_level), 0.0_rk, &
-      static_energy, height, eastward_wind, northward_wind, boundary_layer_height)
+    excess = -heat_capacity_dry_air*scales%warming
+    call find_top(n_level, parameters, scales%friction_velocity, virtual_temperature(n_level), excess, static_energy, &
+      height, eastward_wind, northward_wind, boundary_layer_height)
     if (scales%buoyancy_flux > 0.0_rk) then
       speed = turbulent_velocity(parameters, scales, boundary_layer_height, boundary_layer_height)
-      excess = heat_capacity_dry_air*8.5_rk*scales%virtual_heat_flux/speed
+      excess = excess + heat_capacity_dry_air*8.5_rk*scales%virtual_heat_flux/speed
       call find_top(n_level, parameters, scales%friction_velocity, virtual_temperature(n_level), excess, &
         static_energy, height, eastward_wind, northward_wind, boundary_layer_height)
     end if

@@ -33,6 +33,7 @@ class BoundaryLayer(NamedTuple):
 def turbulence(
     pressure_interface: ArrayLike,
     *,
+    time_step: float,
     air_temperature: ArrayLike,
     specific_humidity: ArrayLike,
     eastward_wind: ArrayLike,
@@ -53,6 +54,7 @@ def turbulence(
 
     Args:
         pressure_interface: [Pa] (n_column, n_level + 1).
+        time_step: [s], for which the lowest layer has got the surface fluxes already; 0 if it has not.
         air_temperature, specific_humidity, eastward_wind, northward_wind: [K], [kg kg-1], [m s-1] (n_column, n_level).
         sensible_heat_flux, evaporation: [W m-2], [kg m-2 s-1] (n_column,), upward, at the surface.
         stress_eastward, stress_northward: [N m-2] (n_column,), of the surface on the air.
@@ -75,6 +77,7 @@ def turbulence(
             largest_height,
             mixing_length,
             background_diffusivity,
+            time_step,
             pressure_interface,
             air_temperature,
             specific_humidity,
@@ -110,7 +113,8 @@ def boundary_layer(
     background_diffusivity: float = 0.01,
 ) -> BoundaryLayer:
     """Implicit diffusion of s = cp T + g z, the waters and the winds with the diffusivities of `turbulence`, and the
-    heat of dissipation; the surface fluxes are not applied, they set the diffusivities.
+    heat of dissipation; the surface fluxes are not applied: the exchange with the surface has put them into the lowest
+    layer for the same time step, and here they set the diffusivities.
 
     Σ (cp Ṫ + (Lv+Lf) q̇v + Lf q̇l + K̇) Δp/g = 0 and Σ (q̇v + q̇l + q̇i) Δp/g = 0.
 

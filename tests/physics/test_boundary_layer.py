@@ -21,6 +21,7 @@ from turbulent_columns import (
     WATER_TOLERANCE,
     Array,
     Columns,
+    dry_column,
     energy_gain,
     exact_sum,
     harsh_columns,
@@ -99,9 +100,9 @@ def test_single_layer_has_nothing_to_mix_with() -> None:
             assert not array.any()
 
 
-def exchanges(columns: Columns, fluxes: dict[str, Array]) -> tuple[Array, Array, Array]:
+def exchanges(columns: Columns, fluxes: dict[str, Array], time_step: float) -> tuple[Array, Array, Array]:
     """ρ K / Δz of heat and of momentum [kg m-2 s-1] from the diffusivities, and the height of the layers [m]."""
-    got = turbulence(columns.pressure_interface, **columns.state, **fluxes)
+    got = turbulence(columns.pressure_interface, time_step=time_step, **columns.state, **fluxes)
     virtual = columns.air_temperature * (1.0 + (1.0 / CONSTANTS.epsilon - 1.0) * columns.specific_humidity)
     p = columns.pressure_interface
     thickness = RD * virtual[:, 1:] / G * np.log(p[:, 2:] / p[:, 1:-1])
@@ -119,7 +120,7 @@ def test_mixing_is_diffusion_plus_the_heat_of_dissipation(make: Any, seed: int, 
     """Layer by layer: cp dT m = div F_s + half of e |dU'|**2 of both interfaces + |dU|**2 m / (2 dt), none below 0."""
     columns = make(10, seed, 40)
     fluxes = fluxes_of(columns, 1200.0)
-    heat, momentum, height = exchanges(columns, fluxes)
+    heat, momentum, height = exchanges(columns, fluxes, time_step)
     got = mix(columns, time_step)
 
     def diffused(quantity: Array, exchange: Array) -> Diffusion:
@@ -228,6 +229,34 @@ def test_mixing_by_two_half_steps_is_that_by_one_to_first_order() -> None:
     assert gap(0.1) < 0.35 * gap(0.2)
 
 
+def heated(time_step: float, n_level: int) -> float:
+    """Height of the boundary layer after 8 hours of 150 W m-2 into still air of 5 K km-1."""
+    columns = dry_column(0.005, n_level)
+    temperature, still = columns.air_temperature.copy(), np.zeros_like(columns.mass)
+    flux, none = np.full(1, 150.0), np.zeros(1)
+    for _ in range(round(8 * 3600.0 / time_step)):
+        temperature[:, -1] += flux * time_step / (CP * columns.mass[:, -1])
+        got = boundary_layer(
+            columns.pressure_interface,
+            time_step=time_step,
+            air_temperature=temperature,
+            **dict.fromkeys(MIXED, still),
+            sensible_heat_flux=flux,
+            evaporation=none,
+            stress_eastward=none,
+            stress_northward=none,
+        )
+        temperature = temperature + time_step * got.rate_temperature
+    return float(got.boundary_layer_height[0])
+
+
+@pytest.mark.parametrize(("time_step", "n_level"), [(300.0, 60), (1200.0, 30), (1200.0, 60), (1200.0, 120)])
+def test_heated_layer_grows_by_encroachment_and_entrainment(time_step: float, n_level: int) -> None:
+    """h**2 = 2 (1 + 2 A) H t / (rho cp gamma), A = 0 for encroachment and 0.2 for the entrainment usually observed."""
+    encroachment = np.sqrt(2.0 * 150.0 * 8 * 3600.0 / (1.1 * CP * 0.005))
+    assert 1.05 < heated(time_step, n_level) / encroachment < 1.3
+
+
 def test_column_does_not_know_its_neighbours() -> None:
     columns = harsh_columns(64, 26)
     whole = mix(columns)
@@ -265,4 +294,4 @@ def test_mixing_refuses_bad_arguments(change: dict[str, Any], text: str) -> None
     shared = columns.state | fluxes_of(columns, 1200.0)
     if next(iter(change)) in shared or next(iter(change)) in DEFAULTS:
         with pytest.raises(EmagramError, match=text):
-            turbulence(columns.pressure_interface, **(shared | change))
+            turbulence(columns.pressure_interface, **({"time_step": 0.0} | shared | change))
