@@ -100,9 +100,11 @@ def test_compensated_sum_keeps_what_cancels() -> None:
     """1e16 times what is left is added first and taken off last."""
     pressure = np.arange(4.0)[None]  # one mass for all layers, to the last bit
     zero = np.zeros((1, 3))
-    rates = dict.fromkeys(RATES, zero) | {"rate_ice": np.array([[1.0e16, 1.0, -1.0e16]])}
+    cancelling = np.array([[1.0e16, 1.0, -1.0e16]])
+    rates = dict.fromkeys(RATES, zero) | {"rate_ice": cancelling, "rate_temperature": cancelling}
     got = column_budget(pressure, time_step=1.0, eastward_wind=zero, northward_wind=zero, **rates)
     np.testing.assert_allclose(got.water_rate, 1.0 / CONSTANTS.gravity, rtol=1e-15)
+    np.testing.assert_allclose(got.energy_rate, 1004.64 / CONSTANTS.gravity, rtol=1e-15)
 
 
 def test_budgets_of_python_take_other_constants_and_gradients() -> None:

@@ -14,7 +14,7 @@ from emagram.physics.fortran_physics.diffusion import diffusion
 from turbulent_columns import CONSTANTS, Array, exact_sum, interfaces
 
 seeds = st.integers(0, 2**32 - 1)
-time_steps = st.floats(1.0, 1.0e6)
+time_steps = st.floats(300.0, 1.0e6)  # shorter ones make fluxes whose rounding alone is 1e-15 kg m-2 s-1
 
 
 def random_case(seed: int, n_level: int, n_column: int = 10) -> tuple[Array, Array, Array]:
