@@ -10,6 +10,13 @@ set(EMAGRAM_PHYSICS
     sun
     longwave
     shortwave
+    surface
+    diffusion
+    turbulence
+    boundary_layer
+    budgets
+    convection
+    microphysics
 )
 
 set(_sources "${EMAGRAM_CONSTANTS_F90}" "${EMAGRAM_PHYSICS_FOLDER}/emagram_kinds.f90"

@@ -136,7 +136,7 @@ contains
     end do
   end subroutine check_range_2
 
-  !> Interface pressures begin at or above 0 and increase downwards.
+  !> Interface pressures begin at or above 0 and increase downwards; there is at least one layer.
   subroutine check_interfaces(pressure, ierr, errmsg)
     real(rk), intent(in) :: pressure(:, :) !! [Pa] (n_level + 1, n_column)
     integer, intent(inout) :: ierr
@@ -145,6 +145,11 @@ contains
     call check_finite_2("air_pressure_at_interface", pressure, ierr, errmsg)
     if (ierr /= 0) return
     n = size(pressure, 1)
+    if (n < 2) then
+      ierr = 1
+      write (errmsg, "(a, i0)") "argument 'air_pressure_at_interface': expected at least 2 interfaces, got ", n
+      return
+    end if
     do i = 1, size(pressure, 2)
       if (pressure(1, i) >= 0.0_rk .and. all(pressure(2:, i) > pressure(:n - 1, i))) cycle
       ierr = 1

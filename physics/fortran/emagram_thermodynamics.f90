@@ -5,11 +5,12 @@ module emagram_thermodynamics
   use emagram_checks, only: begin_checks, check_above_zero, check_finite, check_shape
   use emagram_kinds, only: ik, rk
   use emagram_thermodynamics_kernels, only: saturation_liquid_kernel, saturation_ice_kernel, &
-    saturation_mixed_kernel, vapor_pressure_kernel, relative_humidity_kernel
+    saturation_mixed_kernel, vapor_pressure_kernel, relative_humidity_kernel, &
+    saturation_specific_humidity_kernel
   implicit none (type, external)
   private
   public :: saturation_vapor_pressure_liquid, saturation_vapor_pressure_ice, saturation_vapor_pressure
-  public :: vapor_pressure, relative_humidity
+  public :: vapor_pressure, relative_humidity, saturation_specific_humidity
 
 contains
 
@@ -87,4 +88,20 @@ contains
     call relative_humidity_kernel(size(air_pressure, kind=ik), air_pressure, air_temperature, &
       specific_humidity, humidity)
   end subroutine relative_humidity
+
+  !> Specific humidity at mixed-phase saturation.
+  subroutine saturation_specific_humidity(air_pressure, air_temperature, humidity, ierr, errmsg)
+    real(rk), intent(in) :: air_pressure(:) !! [Pa] (n)
+    real(rk), intent(in) :: air_temperature(:) !! [K] (n)
+    real(rk), intent(inout) :: humidity(:) !! [kg kg-1] (n)
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    call begin_checks(ierr, errmsg)
+    call check_shape("air_temperature", size(air_temperature), size(air_pressure), ierr, errmsg)
+    call check_shape("humidity", size(humidity), size(air_pressure), ierr, errmsg)
+    call check_above_zero("air_pressure", air_pressure, ierr, errmsg)
+    call check_above_zero("air_temperature", air_temperature, ierr, errmsg)
+    if (ierr /= 0) return
+    call saturation_specific_humidity_kernel(size(air_pressure, kind=ik), air_pressure, air_temperature, humidity)
+  end subroutine saturation_specific_humidity
 end module emagram_thermodynamics

@@ -7,8 +7,9 @@ module emagram_thermodynamics_kernels
   implicit none (type, external)
   private
   public :: saturation_liquid, saturation_ice, saturation_mixed, vapor_pressure_of, relative_humidity_of
+  public :: saturation_specific_humidity_of
   public :: saturation_liquid_kernel, saturation_ice_kernel, saturation_mixed_kernel
-  public :: vapor_pressure_kernel, relative_humidity_kernel
+  public :: vapor_pressure_kernel, relative_humidity_kernel, saturation_specific_humidity_kernel
 
   real(rk), parameter :: triple_point = 273.16_rk !! [K]
   real(rk), parameter :: freezing_point = 273.15_rk !! [K]
@@ -90,6 +91,16 @@ contains
     humidity = vapor_pressure_of(air_pressure, specific_humidity)/saturation_mixed(air_temperature)
   end function relative_humidity_of
 
+  !> Specific humidity at mixed-phase saturation [kg kg-1]; 1, pure vapour, where the air cannot saturate.
+  elemental function saturation_specific_humidity_of(air_pressure, air_temperature) result(humidity)
+    real(rk), intent(in) :: air_pressure !! [Pa]
+    real(rk), intent(in) :: air_temperature !! [K]
+    real(rk) :: humidity
+    real(rk) :: saturation
+    saturation = min(saturation_mixed(air_temperature), air_pressure)
+    humidity = epsilon*saturation/(air_pressure - (1.0_rk - epsilon)*saturation)
+  end function saturation_specific_humidity_of
+
   pure subroutine saturation_liquid_kernel(n, air_temperature, pressure) &
     bind(c, name="emagram_saturation_liquid_kernel")
     integer(ik), intent(in), value :: n !! points
@@ -132,4 +143,13 @@ contains
     real(rk), intent(out) :: humidity(n) !! [1]
     humidity = relative_humidity_of(air_pressure, air_temperature, specific_humidity)
   end subroutine relative_humidity_kernel
+
+  pure subroutine saturation_specific_humidity_kernel(n, air_pressure, air_temperature, humidity) &
+    bind(c, name="emagram_saturation_specific_humidity_kernel")
+    integer(ik), intent(in), value :: n !! points
+    real(rk), intent(in) :: air_pressure(n) !! [Pa]
+    real(rk), intent(in) :: air_temperature(n) !! [K]
+    real(rk), intent(out) :: humidity(n) !! [kg kg-1]
+    humidity = saturation_specific_humidity_of(air_pressure, air_temperature)
+  end subroutine saturation_specific_humidity_kernel
 end module emagram_thermodynamics_kernels

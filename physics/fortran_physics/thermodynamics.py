@@ -66,6 +66,15 @@ def relative_humidity(air_pressure: ArrayLike, air_temperature: ArrayLike, speci
     return _call("relative_humidity", air_pressure, air_temperature, specific_humidity)
 
 
+def saturation_specific_humidity(air_pressure: ArrayLike, air_temperature: ArrayLike) -> Array:
+    """Specific humidity at mixed-phase saturation [kg kg-1] at air_pressure [Pa] and air_temperature [K], at most 1.
+
+    Raises:
+        EmagramError: if the sizes differ, or a value is not finite and above 0.
+    """
+    return _call("saturation_specific_humidity", air_pressure, air_temperature)
+
+
 def _call(procedure: str, *arguments: ArrayLike) -> Array:
     """Pass flat arrays; a result of the first one's shape."""
     first = np.asarray(arguments[0])
