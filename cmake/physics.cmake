@@ -4,6 +4,7 @@
 set(EMAGRAM_PHYSICS_FOLDER "${EMAGRAM_ROOT}/physics/fortran")
 set(EMAGRAM_PHYSICS
     thermodynamics
+    parcel
     convection
     microphysics
 )
