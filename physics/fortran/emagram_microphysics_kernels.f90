@@ -121,7 +121,7 @@ contains
     air%temperature = air%temperature - latent_heat_fusion*melting*dt/(heat_capacity_dry_air*air%mass)
   end subroutine melt
 
-  !> Saturation adjustment; without cloud and below saturation nothing changes, not a bit.
+  !> Saturation adjustment; without cloud and below saturation no water changes, not a bit.
   !!
   !! First all cloud evaporates; where that leaves more vapour than saturation, the temperature above it is found
   !! where the energy of saturated air is what there is.
@@ -133,7 +133,6 @@ contains
     total = vapor + liquid + ice
     energy = heat_capacity_dry_air*air_temperature + latent_heat_sublimation*vapor + latent_heat_fusion*liquid
     clear = (energy - latent_heat_sublimation*total)/heat_capacity_dry_air
-    if (abs(liquid) + abs(ice) <= 0.0_rk) clear = air_temperature
     call saturated_excess(air_pressure, clear, total, energy, excess, slope, saturation)
     if (saturation >= total) then
       air_temperature = clear

@@ -127,6 +127,8 @@ def published_scheme(columns: Columns, time_step: float) -> dict[str, Array]:
 @pytest.mark.parametrize("time_step", [300.0, 1800.0, 86400.0])
 def test_rates_are_those_of_the_published_scheme(time_step: float) -> None:
     columns = tropical_columns(200, 4)
+    # warm and cold layers, so that parcels have several levels of zero buoyancy
+    columns.air_temperature[100:, :55] += np.random.default_rng(1).normal(0.0, 0.5, (100, 55))
     got = convect(columns, time_step, detrained_share=0.0)
     assert {NONE, SHALLOW, DEEP} <= set(got.regime) or {SHALLOW, DEEP} == set(got.regime)
     assert not got.snow.any()

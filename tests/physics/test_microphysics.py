@@ -200,13 +200,16 @@ def falling(air_temperature: float, humidity: float, cloud: float = 2.0e-3) -> C
     return columns
 
 
-def test_precipitation_grows_what_it_falls_through() -> None:
-    columns = falling(290.0, 1.0)
-    columns.cloud_liquid[0] = 1.0e-3
-    with_collection, without = step(columns), step(columns, collection=0.0)
-    # the same in the first layer, into which nothing falls
-    assert with_collection.rain[0, 1] == without.rain[0, 1]
-    assert (np.diff(with_collection.rain[0])[1:] > 1.05 * np.diff(without.rain[0])[1:]).all()
+@pytest.mark.parametrize("air_temperature", [290.0, 250.0])
+def test_precipitation_grows_by_what_it_falls_through(air_temperature: float) -> None:
+    """The rate of conversion grows by 1 + 100 √F, for rain and for snow."""
+    columns = falling(air_temperature, 1.0)
+    cloud = columns.cloud_liquid if air_temperature > MELTING else columns.cloud_ice
+    cloud[0] = 1.0e-3
+    with_collection, without = (step(columns, 0.1, collection=strength) for strength in (100.0, 0.0))
+    flux = (with_collection.rain + with_collection.snow)[0]
+    growth = np.diff(flux) / np.diff((without.rain + without.snow)[0])
+    np.testing.assert_allclose(growth, 1.0 + 100.0 * np.sqrt(flux[:-1]), rtol=1e-3)
 
 
 @pytest.mark.parametrize("air_temperature", [285.0, 250.0])
