@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emagram.physics import thermodynamics
 from emagram.physics.constants import Constants
+from emagram.physics.fortran_physics.microphysics import microphysics
 from emagram.physics.fortran_physics.parcel import parcel_ascent
 
 Array = NDArray[np.float64]
@@ -132,3 +133,24 @@ def harsh_columns(n_column: int, seed: int, n_level: int = 60) -> Columns:
         for _ in range(2)
     ]
     return Columns(pressure_interface, air_temperature, specific_humidity, *cloud)
+
+
+def single_layers(n_column: int, seed: int) -> Columns:
+    """One layer each, of any pressure and state, so that nothing falls in from above."""
+    rng = np.random.default_rng(seed)
+    below = rng.uniform(50.0, 1.05e5, (n_column, 1))
+    pressure_interface = np.concatenate([0.97 * below, below], axis=1)
+    air_temperature = rng.uniform(175.0, 325.0, (n_column, 1))
+    saturated = saturation(pressure_interface.mean(axis=1, keepdims=True), air_temperature)
+    specific_humidity = np.minimum(saturated * rng.uniform(0.0, 2.0, (n_column, 1)), 0.08)
+    cloud = [rng.choice([0.0, 1e-6, 1e-3, 0.01], (n_column, 1)) * rng.random((n_column, 1)) for _ in range(2)]
+    return Columns(pressure_interface, air_temperature, specific_humidity, *cloud)
+
+
+def adjust(columns: Columns) -> Columns:
+    """Saturation adjustment alone."""
+    never = 1.0e30  # s, so that nothing is converted
+    got = microphysics(
+        columns.pressure_interface, time_step=1200.0, **columns.cloudy, liquid_time=never, ice_time=never
+    )
+    return columns.step(got._asdict(), 1200.0)

@@ -1,9 +1,7 @@
-"""Microphysics: closure of every layer, saturation against bisection, phases, what falls, melts and evaporates."""
+"""Microphysics: closure of every layer, phases, what falls, melts and evaporates."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
 from inspect import signature
 from typing import Any
 
@@ -23,10 +21,12 @@ from moist_columns import (
     WATER_TOLERANCE,
     Array,
     Columns,
+    adjust,
     energy_gain,
     harsh_columns,
     liquid_share,
     saturation,
+    single_layers,
     tropical_columns,
     water_gain,
 )
@@ -34,30 +34,12 @@ from moist_columns import (
 MELTING = 273.16
 HUMIDITY_TOLERANCE = 1.0e-9  # of saturation; in the cold the polynomials themselves are uncertain by 1e-10
 HUMIDITY_ROUNDING = 1.0e-16  # kg kg-1, of cloud of 0.1 kg kg-1 that evaporates
-NEVER = 1.0e30  # s, so that nothing is converted
 
 seeds = st.integers(0, 2**32 - 1)
 
 
 def step(columns: Columns, time_step: float = 1200.0, **changes: Any) -> Microphysics:
     return microphysics(columns.pressure_interface, time_step=time_step, **(columns.cloudy | changes))
-
-
-def adjust(columns: Columns) -> Columns:
-    """Saturation adjustment alone."""
-    return columns.step(step(columns, liquid_time=NEVER, ice_time=NEVER)._asdict(), 1200.0)
-
-
-def layers(n_column: int, seed: int) -> Columns:
-    """One layer each, of any pressure and state, so that nothing falls in from above."""
-    rng = np.random.default_rng(seed)
-    below = rng.uniform(50.0, 1.05e5, (n_column, 1))
-    pressure_interface = np.concatenate([0.97 * below, below], axis=1)
-    air_temperature = rng.uniform(175.0, 325.0, (n_column, 1))
-    saturated = saturation(pressure_interface.mean(axis=1, keepdims=True), air_temperature)
-    specific_humidity = np.minimum(saturated * rng.uniform(0.0, 2.0, (n_column, 1)), 0.08)
-    cloud = [rng.choice([0.0, 1e-6, 1e-3, 0.01], (n_column, 1)) * rng.random((n_column, 1)) for _ in range(2)]
-    return Columns(pressure_interface, air_temperature, specific_humidity, *cloud)
 
 
 def one_column(air_temperature: Array, humidity: Array) -> Columns:
@@ -106,82 +88,9 @@ def test_nothing_is_negative_or_supersaturated(seed: int, time_step: float, evap
     np.testing.assert_allclose(share, liquid_share(after.air_temperature[clouded]), rtol=0.0, atol=1e-9)
 
 
-def saturate_by_bisection(columns: Columns) -> tuple[Array, Array]:
-    """T and q at the root of cp T + (Lv + Lf) min(q_s, q_t) + Lf ω max(q_t − q_s, 0) = h, which rises with T."""
-    total = columns.specific_humidity + columns.cloud_liquid + columns.cloud_ice
-    energy = CP * columns.air_temperature + (LV + LF) * columns.specific_humidity + LF * columns.cloud_liquid
-    low, high = (energy - (LV + LF) * total) / CP, energy / CP
-    for _ in range(80):
-        middle = 0.5 * (low + high)
-        saturated = saturation(columns.pressure, middle)
-        vapor = np.minimum(saturated, total)
-        too_much = CP * middle + (LV + LF) * vapor + LF * liquid_share(middle) * (total - vapor) > energy
-        low, high = np.where(too_much, low, middle), np.where(too_much, middle, high)
-    return high, np.minimum(saturation(columns.pressure, high), total)
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_adjustment_is_that_of_bisection(seed: int) -> None:
-    columns = layers(4000, seed)
-    air_temperature, vapor = saturate_by_bisection(columns)
-    got = adjust(columns)
-    # two states are in equilibrium where e_s falls by 6 % at 185 K
-    single = np.abs(air_temperature - 185.0) > 2.0
-    assert (single & (got.cloud_liquid + got.cloud_ice > 0.0)).mean() > 0.3
-    np.testing.assert_allclose(got.air_temperature[single], air_temperature[single], rtol=0.0, atol=1e-9)
-    np.testing.assert_allclose(got.specific_humidity[single], vapor[single], rtol=0.0, atol=1e-12)
-    liquid = liquid_share(air_temperature) * (
-        columns.specific_humidity + columns.cloud_liquid + columns.cloud_ice - vapor
-    )
-    np.testing.assert_allclose(got.cloud_liquid[single], liquid[single], rtol=0.0, atol=1e-12)
-
-
-def test_clear_air_below_saturation_is_left_alone() -> None:
-    columns = tropical_columns(30, 5)
-    saturated = saturation(columns.pressure, columns.air_temperature)
-    columns = replace(columns, specific_humidity=np.minimum(columns.specific_humidity, 0.99 * saturated))
-    assert not any(field.any() for field in step(columns))
-
-
-def test_equilibrium_is_a_fixed_point() -> None:
-    once = adjust(layers(2000, 3))
-    twice = adjust(once)
-    np.testing.assert_allclose(twice.air_temperature, once.air_temperature, rtol=0.0, atol=1e-10)
-    np.testing.assert_allclose(twice.cloud_liquid, once.cloud_liquid, rtol=0.0, atol=1e-13)
-    np.testing.assert_allclose(twice.cloud_ice, once.cloud_ice, rtol=0.0, atol=1e-13)
-
-
-def test_condensation_of_a_little_is_that_of_climt() -> None:
-    """climt: one linear step with Bolton's saturation, liquid only."""
-    import climt
-
-    scheme = climt.GridScaleCondensation()
-    state = climt.get_default_state([scheme], grid_state=climt.get_grid(nx=1, ny=1, nz=20))
-    edges = np.linspace(1.0e5, 4.0e4, 21)
-    pressure = 0.5 * (edges[1:] + edges[:-1])
-    air_temperature = np.linspace(300.0, 275.0, 20)
-    bolton = 611.2 * np.exp(17.67 * (air_temperature - 273.15) / (air_temperature - 29.65))
-    saturated = 0.622 * bolton / (pressure - 0.378 * bolton)
-    for name, values in {
-        "air_pressure_on_interface_levels": edges,
-        "air_pressure": pressure,
-        "air_temperature": air_temperature,
-        "specific_humidity": 1.03 * saturated,
-    }.items():
-        state[name].values[:, 0, 0] = values
-    _, theirs = scheme(state, timedelta(seconds=1200))
-    condensed = 1.03 * saturated - theirs["specific_humidity"].values[:, 0, 0]
-    # the same excess over our own saturation
-    humidity = saturation(pressure, air_temperature) + 0.03 * saturated
-    none = np.zeros((1, 20))
-    columns = Columns(edges[None, ::-1], air_temperature[None, ::-1], humidity[None, ::-1], none, none)
-    ours = columns.specific_humidity - adjust(columns).specific_humidity
-    np.testing.assert_allclose(ours[0, ::-1], condensed, rtol=0.02)
-
-
 def test_conversion_is_the_published_rate() -> None:
     """Cloud of one layer, in equilibrium: q_c / τ (1 − exp(−(q_c/q*)²)) after a short step."""
-    columns = adjust(layers(500, 9))
+    columns = adjust(single_layers(500, 9))
     cloud = columns.cloud_liquid + columns.cloud_ice
     got = step(columns, 0.1)
     share = liquid_share(columns.air_temperature)
@@ -304,10 +213,10 @@ def test_rain_freezes_in_cold_air() -> None:
 
 def test_two_half_steps_are_one_step_to_first_order() -> None:
     columns = tropical_columns(40, 12)
-    columns = replace(
-        columns, cloud_liquid=np.full_like(columns.pressure, 5e-4), cloud_ice=np.full_like(columns.pressure, 1e-4)
-    )
-    columns = adjust(replace(columns, specific_humidity=columns.specific_humidity * 0.9))
+    columns.specific_humidity[:] *= 0.9
+    columns.cloud_liquid[:] = 5.0e-4
+    columns.cloud_ice[:] = 1.0e-4
+    columns = adjust(columns)
 
     def after(n_step: int, span: float) -> Columns:
         state = columns
