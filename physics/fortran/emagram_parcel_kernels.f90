@@ -8,7 +8,7 @@ module emagram_parcel_kernels
   use emagram_constants, only: gas_constant_dry_air, gas_constant_water_vapor, heat_capacity_dry_air, &
     latent_heat_fusion, latent_heat_vaporization
   use emagram_kinds, only: ik, rk
-  use emagram_thermodynamics_kernels, only: liquid_fraction_of, saturate, vapor_pressure_of
+  use emagram_thermodynamics_kernels, only: liquid_fraction_of, saturate
   implicit none (type, external)
   private
   public :: parcel, new_parcel, lift, virtual_temperature_of, parcel_ascent_kernel

@@ -75,7 +75,7 @@ def test_columns_close_energy_and_water(
 
 
 def published_scheme(columns: Columns, time_step: float) -> dict[str, Array]:
-    """Frierson 2007, section 2b, for one column at a time with arrays over its layers, the top found by interpolation
+    """Frierson 2007, for one column at a time with arrays over its layers, the top found by interpolation
     in the cumulative moisture; the parcel is that of parcel_ascent.
     """
     share = 1.0 - np.exp(-time_step / 7200.0)
