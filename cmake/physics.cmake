@@ -15,6 +15,7 @@ set(EMAGRAM_PHYSICS
     turbulence
     boundary_layer
     budgets
+    parcel
     convection
     microphysics
 )

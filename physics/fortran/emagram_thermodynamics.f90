@@ -6,11 +6,11 @@ module emagram_thermodynamics
   use emagram_kinds, only: ik, rk
   use emagram_thermodynamics_kernels, only: saturation_liquid_kernel, saturation_ice_kernel, &
     saturation_mixed_kernel, vapor_pressure_kernel, relative_humidity_kernel, &
-    saturation_specific_humidity_kernel
+    saturation_specific_humidity_kernel, saturate_kernel
   implicit none (type, external)
   private
   public :: saturation_vapor_pressure_liquid, saturation_vapor_pressure_ice, saturation_vapor_pressure
-  public :: vapor_pressure, relative_humidity, saturation_specific_humidity
+  public :: vapor_pressure, relative_humidity, saturation_specific_humidity, saturate_air
 
 contains
 
@@ -104,4 +104,24 @@ contains
     if (ierr /= 0) return
     call saturation_specific_humidity_kernel(size(air_pressure, kind=ik), air_pressure, air_temperature, humidity)
   end subroutine saturation_specific_humidity
+
+  !> Specific humidity at mixed-phase saturation, and its derivatives with temperature and logarithm of pressure.
+  subroutine saturate_air(air_pressure, air_temperature, humidity, slope, slope_pressure, ierr, errmsg)
+    real(rk), intent(in) :: air_pressure(:) !! [Pa] (n)
+    real(rk), intent(in) :: air_temperature(:) !! [K] (n)
+    real(rk), intent(inout) :: humidity(:) !! [kg kg-1] (n)
+    real(rk), intent(inout) :: slope(:) !! [kg kg-1 K-1] (n)
+    real(rk), intent(inout) :: slope_pressure(:) !! [kg kg-1] (n)
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    call begin_checks(ierr, errmsg)
+    call check_shape("air_temperature", size(air_temperature), size(air_pressure), ierr, errmsg)
+    call check_shape("humidity", size(humidity), size(air_pressure), ierr, errmsg)
+    call check_shape("slope", size(slope), size(air_pressure), ierr, errmsg)
+    call check_shape("slope_pressure", size(slope_pressure), size(air_pressure), ierr, errmsg)
+    call check_above_zero("air_pressure", air_pressure, ierr, errmsg)
+    call check_above_zero("air_temperature", air_temperature, ierr, errmsg)
+    if (ierr /= 0) return
+    call saturate_kernel(size(air_pressure, kind=ik), air_pressure, air_temperature, humidity, slope, slope_pressure)
+  end subroutine saturate_air
 end module emagram_thermodynamics

@@ -6,6 +6,7 @@ Same names, arguments and units as in `physics.thermodynamics`; arrays of any on
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -73,6 +74,28 @@ def saturation_specific_humidity(air_pressure: ArrayLike, air_temperature: Array
         EmagramError: if the sizes differ, or a value is not finite and above 0.
     """
     return _call("saturation_specific_humidity", air_pressure, air_temperature)
+
+
+class Saturation(NamedTuple):
+    """Saturated air."""
+
+    humidity: Array  # [kg kg-1], as saturation_specific_humidity, to the last bit
+    slope: Array  # [kg kg-1 K-1], dq/dT at constant pressure
+    slope_pressure: Array  # [kg kg-1], dq/d(ln p) at constant temperature
+
+
+def saturate_air(air_pressure: ArrayLike, air_temperature: ArrayLike) -> Saturation:
+    """Specific humidity at mixed-phase saturation and its derivatives, at air_pressure [Pa] and air_temperature [K].
+
+    The derivatives are 0 where the air cannot saturate.
+
+    Raises:
+        EmagramError: if the sizes differ, or a value is not finite and above 0.
+    """
+    shape = np.shape(air_pressure)
+    flat = [np.asarray(argument).reshape(-1) for argument in (air_pressure, air_temperature)]
+    results = call("thermodynamics", "saturate_air", *flat, results=[(flat[0].size,)] * 3)
+    return Saturation(*(result.reshape(shape) for result in results))
 
 
 def _call(procedure: str, *arguments: ArrayLike) -> Array:
