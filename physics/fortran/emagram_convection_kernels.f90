@@ -85,6 +85,8 @@ contains
       rate_temperature(:, i) = share*(reference_temperature - air_temperature(:, i))
       if (kind_of == deep) call precipitate(n_level, parameters, top, source, pressure, mass, &
         air_temperature(:, i), rate_humidity(:, i), rate_liquid(:, i), rate_ice(:, i), rain(i), snow(i))
+      if (kind_of == deep) call balance(n_level, mass, rate_temperature(:, i), rate_humidity(:, i), &
+        rate_liquid(:, i), rate_ice(:, i), rain(i), snow(i))
       call close_energy(n_level, mass, share, rate_liquid(:, i), rate_ice(:, i), rain(i), snow(i), &
         rate_temperature(:, i))
     end do
@@ -244,6 +246,41 @@ contains
     temperature = sum(air_temperature(k:)*mass(k:))/sum(mass(k:))
   end function temperature_near_surface
 
+  !> Slow down the faster of warming and drying until what condenses releases what warms.
+  !!
+  !! Both vanish where either does, so that convection fades out instead of switching off and on from step to step.
+  pure subroutine balance(n_level, mass, rate_temperature, rate_humidity, rate_liquid, rate_ice, rain, snow)
+    integer(ik), intent(in) :: n_level
+    real(rk), intent(in) :: mass(n_level) !! [kg m-2]
+    real(rk), intent(inout) :: rate_temperature(n_level) !! [K s-1]
+    real(rk), intent(inout) :: rate_humidity(n_level), rate_liquid(n_level), rate_ice(n_level) !! [kg kg-1 s-1]
+    real(rk), intent(inout) :: rain, snow !! [kg m-2 s-1]
+    real(rk) :: warmed, released, ratio
+    warmed = heat_capacity_dry_air*sum(rate_temperature*mass)
+    released = heat_released(n_level, mass, rate_liquid, rate_ice, rain, snow)
+    if (warmed > released) then
+      rate_temperature = rate_temperature*(released/warmed)
+    else
+      ratio = warmed/released
+      rate_humidity = rate_humidity*ratio
+      rate_liquid = rate_liquid*ratio
+      rate_ice = rate_ice*ratio
+      rain = rain*ratio
+      snow = snow*ratio
+    end if
+  end subroutine balance
+
+  !> What the phase changes release [W m-2].
+  pure function heat_released(n_level, mass, rate_liquid, rate_ice, rain, snow) result(released)
+    integer(ik), intent(in) :: n_level
+    real(rk), intent(in) :: mass(n_level) !! [kg m-2]
+    real(rk), intent(in) :: rate_liquid(n_level), rate_ice(n_level) !! [kg kg-1 s-1]
+    real(rk), intent(in) :: rain, snow !! [kg m-2 s-1]
+    real(rk) :: released
+    released = latent_heat_vaporization*(rain + sum(rate_liquid*mass)) &
+      + latent_heat_sublimation*(snow + sum(rate_ice*mass))
+  end function heat_released
+
   !> Shift the temperatures uniformly, where layers take part, by what the phase changes release.
   pure subroutine close_energy(n_level, mass, share, rate_liquid, rate_ice, rain, snow, rate_temperature)
     integer(ik), intent(in) :: n_level
@@ -253,8 +290,7 @@ contains
     real(rk), intent(in) :: rain, snow !! [kg m-2 s-1]
     real(rk), intent(inout) :: rate_temperature(n_level) !! [K s-1]
     real(rk) :: released
-    released = latent_heat_vaporization*(rain + sum(rate_liquid*mass)) &
-      + latent_heat_sublimation*(snow + sum(rate_ice*mass))
+    released = heat_released(n_level, mass, rate_liquid, rate_ice, rain, snow)
     rate_temperature = rate_temperature &
       + share*(released/heat_capacity_dry_air - sum(rate_temperature*mass))/sum(share*mass)
   end subroutine close_energy
