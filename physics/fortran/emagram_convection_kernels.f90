@@ -5,12 +5,14 @@
 !! its saturated air (below its condensation level, to r times its own vapour pressure):
 !!   dq_k = a_k (q_ref - q)_k (1 - exp(-dt/tau)) / dt,  dT_k = a_k (T_p + s - T)_k (1 - exp(-dt/tau)) / dt.
 !! Deep, where that dries the column: a = 1, the condensate C = -sum dq m is detrained as cloud near the top for a
-!! share and reaches the ground otherwise, and the shift s closes the energy, sum cp dT m = Lv (rain + liquid)
-!! + (Lv + Lf) (snow + ice). Shallow, where it would moisten: the top is lowered, through a part of a layer, until
-!! C = 0, and s makes sum cp dT m = 0. Warming of the column before the shift is required in both.
-!! Source: Frierson 2007, doi:10.1175/JAS3935.1, with its "shallower" scheme; the inhibition limit, the parcel's
-!!   choice and the anvils are additions, rain and snow part as in Jennings et al. 2018,
-!!   doi:10.1038/s41467-018-03629-7 (near 1 degree Celsius).
+!! share and reaches the ground otherwise; the faster of warming and drying is slowed until the energy closes,
+!! sum cp dT m = Lv (rain + liquid) + (Lv + Lf) (snow + ice), and s only takes up the rounding. Shallow, where it would
+!! moisten: the top is lowered, through a part of a layer, until C = 0, and s makes sum cp dT m = 0. Warming of the
+!! column before the shift is required in both.
+!! Source: Frierson 2007, doi:10.1175/JAS3935.1, with its "shallower" scheme. That deep convection is slowed and not
+!!   shifted keeps it from switching off and on from step to step. The inhibition limit, the parcel's choice and the
+!!   anvils are additions; rain and snow part as in Jennings et al. 2018, doi:10.1038/s41467-018-03629-7 (near 1
+!!   degree Celsius).
 module emagram_convection_kernels
   use emagram_constants, only: gas_constant_dry_air, gravity, heat_capacity_dry_air, latent_heat_fusion, &
     latent_heat_vaporization
@@ -28,7 +30,7 @@ module emagram_convection_kernels
     real(rk) :: source_depth = 0.0_rk !! [Pa] above the surface where the parcel may begin
     real(rk) :: largest_inhibition = 100.0_rk !! [J kg-1] that a parcel overcomes
     real(rk) :: retained_condensate = 0.0_rk !! [1] 0: pseudoadiabatic ascent, 1: reversible ascent
-    real(rk) :: detrained_share = 0.1_rk !! [1] of the condensate of deep convection, left as cloud
+    real(rk) :: detrained_share = 0.05_rk !! [1] of the condensate of deep convection, left as cloud
     real(rk) :: anvil_share = 0.3_rk !! [1] of the depth of the convection, below its top, that gets it
     real(rk) :: snow_temperature = 273.16_rk !! [K] near the surface, all snow below
     real(rk) :: rain_temperature = 275.16_rk !! [K] near the surface, all rain above

@@ -26,8 +26,8 @@ module emagram_microphysics_kernels
   type, bind(c) :: microphysics_parameters
     real(rk) :: liquid_time = 5000.0_rk !! [s] in which cloud liquid becomes precipitation
     real(rk) :: liquid_threshold = 3.0e-4_rk !! [kg kg-1] of cloud liquid for that
-    real(rk) :: ice_time = 1.0e4_rk !! [s] in which cloud ice becomes precipitation
-    real(rk) :: ice_threshold = 3.0e-5_rk !! [kg kg-1] of cloud ice for that
+    real(rk) :: ice_time = 3600.0_rk !! [s] in which cloud ice becomes precipitation
+    real(rk) :: ice_threshold = 1.0e-6_rk !! [kg kg-1] of cloud ice for that
     real(rk) :: collection = 100.0_rk !! [(kg m-2 s-1)**-1/2] growth of conversion with falling precipitation
     real(rk) :: evaporation = 1.0e-5_rk !! [s-1 (kg m-2 s-1)**-1/2] of precipitation in dry air
     real(rk) :: melting_time = 1800.0_rk !! [s] of snow above freezing, and of rain below for freezing

@@ -34,7 +34,7 @@ def convection(
     source_depth: float = 0.0,
     largest_inhibition: float = 100.0,
     retained_condensate: float = 0.0,
-    detrained_share: float = 0.1,
+    detrained_share: float = 0.05,
     anvil_share: float = 0.3,
     snow_temperature: float = 273.16,
     rain_temperature: float = 275.16,
