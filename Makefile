@@ -45,7 +45,7 @@ lint: .venv/.ready build/link/emagram
 	$(python) -m ruff format --check .
 	MYPYPATH=build/link $(python) -m mypy -m emagram -m emagram.__main__ $(folders:%=-p emagram.%)
 	.venv/bin/clang-format --dry-run --Werror $(cxx)
-	.venv/bin/fortitude check physics fortran_bridge tests
+	.venv/bin/fortitude check physics fortran_bridge hybrid tests
 
 format: .venv/.ready
 	$(python) -m ruff check --fix-only . ; $(python) -m ruff format .

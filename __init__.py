@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .emulators.export import export
     from .fortran_bridge.model import open
+    from .hybrid.run import run
     from .hybrid.verbs import evaluate, train
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "evaluate", "export", "open", "train"]
+__all__ = ["__version__", "evaluate", "export", "open", "run", "train"]
 
 _HOME = {
     "export": ".emulators.export",
     "open": ".fortran_bridge.model",
     "evaluate": ".hybrid.verbs",
+    "run": ".hybrid.run",
     "train": ".hybrid.verbs",
 }
 

@@ -13,12 +13,14 @@ from rich.table import Table
 
 from .. import __version__
 from ..physics.errors import EmagramError
+from .bench_host import bench_host
 from .bench_loader import bench_loader
 from .benchmark import BenchOptions, Row, Skipped, device_name, measure_ceiling
 
 FORMAT_VERSION = 1
 
 BENCHES: Mapping[str, Callable[[BenchOptions], Sequence[Row | Skipped]]] = {
+    "host": bench_host,
     "loader": bench_loader,
 }
 """What measures, by name; each says in its docstring what its cases are."""

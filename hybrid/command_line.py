@@ -44,6 +44,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"emagram {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
+    run = verbs.add_parser("run", help="run the column host on a case, or continue it")
+    run.add_argument("case", type=Path, metavar="CASE.toml")
+    run.add_argument("--ranks", type=int, default=1, metavar="N", help="MPI processes; they change no bit")
+    run.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="run folder, by default runs/NAME; continued if there"
+    )
+    run.set_defaults(run=_run)
+
     train = verbs.add_parser("train", help="train the emulators of a configuration, score them, export the best")
     train.add_argument("configuration", type=Path, metavar="CONFIG.toml")
     train.add_argument(
@@ -88,6 +96,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 # Each verb imports what it needs, so that `emagram --help` and small verbs start at once.
+
+
+def _run(options: argparse.Namespace) -> None:
+    from .run import run
+    from .verbs import print_run
+
+    print_run(run(options.case, ranks=options.ranks, output=options.output))
 
 
 def _train(options: argparse.Namespace) -> None:

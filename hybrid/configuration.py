@@ -61,7 +61,7 @@ def _nearest(key: str, known: list[str]) -> str:
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
-    """`value` as `kind`: a dataclass, a tuple of one type, a Literal, a union, or a plain type."""
+    """`value` as `kind`: a dataclass, a tuple or table of one type, a Literal, a union, or a plain type."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, dict):
@@ -71,6 +71,10 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise EmagramError(f"configuration {where}: expected a list, got {value!r}")
         return tuple(_convert(arguments[0], item, where) for item in value)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise EmagramError(f"configuration {where}: expected a table, got {value!r}")
+        return {key: _convert(arguments[1], item, f"{where} '{key}'") for key, item in value.items()}
     if origin is typing.Literal:
         if value not in arguments:
             raise EmagramError(f"configuration {where}: expected one of {list(arguments)}, got {value!r}")

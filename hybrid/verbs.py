@@ -191,6 +191,15 @@ def _mean_and_spread(row: Mapping[str, Any], score: str) -> str:
     return f"{row[score + '_mean']:.2f}{spread}"
 
 
+def print_run(folder: Path) -> None:
+    """What `summary.json` of a run of the host says, a line each, and where it lies."""
+    summary = json.loads((folder / "summary.json").read_text())
+    for name, value in summary.items():
+        if not isinstance(value, dict):
+            print(f"{name:28} {f'{value:.6g}' if isinstance(value, float) else value}")
+    print(f"run folder: {folder}")
+
+
 def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
     """Print rows with equal keys as a table, the first key's values as labels."""
     table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)

@@ -10,6 +10,7 @@ from emagram.emulators.data.generated import generate_columns
 from emagram.emulators.emulator import to_fields
 from emagram.emulators.export import load_emulator
 from emagram.fortran_bridge.model import Model
+from host_case import small_case
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = {
@@ -19,6 +20,7 @@ EXAMPLES = {
     "train": emagram.train,
     "evaluate": emagram.evaluate,
     "export": emagram.export,
+    "run": emagram.run,
 }
 
 
@@ -37,6 +39,8 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         "to_fields": to_fields,
         "config": config,
         "output": folder / "first",
+        "case": small_case(days=1),
+        "run_folder": folder / "columns",
         "model_file": model_file,
         "columns": generate_columns(20, seed=3),
     }

@@ -1,0 +1,157 @@
+!> mpirun -n 4 emagram-host CASE.nml
+!>
+!> Step columns of atmosphere, each by itself, through large-scale forcing, surface exchange and column physics. What
+!> the run reads and writes lies in the folder of CASE.nml: initial.nc and restart.nc (continued from where it is
+!> there); restart.nc, history.nc, budgets.csv, timers.csv and columns/ (recorded columns). Neither the number of
+!> ranks nor a restart changes a bit of what is computed. `emagram run CASE.toml` prepares such a folder.
+program emagram_host
+  use, intrinsic :: iso_fortran_env, only: error_unit, int64, output_unit
+  use emagram_kinds, only: rk
+  use host_budgets, only: begin_budgets, take_dawn_totals, write_budgets
+  use host_clock, only: clock
+  use host_columns, only: check_state, rank_columns
+  use host_forcing, only: check_courant_number
+  use host_history, only: write_history
+  use host_parallel, only: agree, broadcast, this_rank
+  use host_physics, only: step_block
+  use host_record, only: record_columns
+  use host_restart, only: read_initial, read_restart, write_restart
+  use host_settings, only: read_settings, run_settings
+  use host_timers, only: time_of_files, timers, write_timers
+  use mpi_f08, only: MPI_Finalize, MPI_Init
+  implicit none (type, external)
+
+  character(len=1024) :: path, errmsg
+  character(len=:), allocatable :: folder
+  type(run_settings) :: settings
+  type(rank_columns) :: columns
+  type(clock) :: now
+  type(timers) :: timer
+  integer(int64) :: steps_done
+  integer :: ierr
+
+  call MPI_Init()
+  ierr = 0
+  errmsg = ""
+  work: block
+    call find_folder(path, folder, ierr, errmsg)
+    if (ierr /= 0) exit work
+    call read_settings(trim(path), settings, ierr, errmsg)
+    if (ierr /= 0) exit work
+    call begin_run(ierr, errmsg)
+    if (ierr /= 0) exit work
+    steps_done = -now%step
+    call timer%start()
+    do while (now%day() < settings%host%days)
+      call step_day(ierr, errmsg)
+      if (ierr /= 0) exit work
+      call end_day(ierr, errmsg)
+      if (ierr /= 0) exit work
+    end do
+    steps_done = steps_done + now%step
+    call write_timers(folder//"/timers.csv", timer, columns%share%n_column*steps_done, ierr, errmsg)
+  end block work
+  if (this_rank() == 0 .and. ierr /= 0) write (error_unit, "(2a)") "emagram-host: ", trim(errmsg)
+  call MPI_Finalize()
+  if (ierr /= 0) stop 1, quiet=.true.
+
+contains
+
+  !> The argument and the folder it lies in.
+  subroutine find_folder(path, folder, ierr, errmsg)
+    character(len=*), intent(out) :: path
+    character(len=:), allocatable, intent(out) :: folder
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    path = ""
+    if (command_argument_count() == 1) call get_command_argument(1, path)
+    if (path == "") then
+      ierr = 1
+      errmsg = "expected one argument, CASE.nml"
+    end if
+    folder = "."
+    if (index(path, "/") > 0) folder = path(:index(path, "/", back=.true.) - 1)
+    if (folder == "") folder = "/"
+  end subroutine find_folder
+
+  !> Columns and time from the initial file, or from the restart file where there is one.
+  subroutine begin_run(ierr, errmsg)
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    character(len=:), allocatable :: restart
+    logical :: is_there
+    integer :: i
+    restart = folder//"/restart.nc"
+    call read_initial(folder//"/initial.nc", settings%host%chunk, columns, ierr, errmsg)
+    if (ierr /= 0) return
+    now = clock(settings%host%time_step, settings%host%start_year, settings%host%start_day)
+    inquire (file=restart, exist=is_there)
+    call broadcast(is_there)
+    if (is_there) call read_restart(restart, columns, now, ierr, errmsg)
+    do i = 1, size(columns%block)
+      call check_state(columns%block(i), "in the beginning", ierr, errmsg)
+      call check_courant_number(columns%block(i), settings%forcing, real(now%time_step, rk), ierr, errmsg)
+      call take_dawn_totals(columns%block(i))
+    end do
+    call agree(ierr, errmsg)
+    if (ierr == 0) call begin_budgets(folder//"/budgets.csv", now, ierr, errmsg)
+  end subroutine begin_run
+
+  !> The steps of a day. A rank whose columns fail waits for the others where they next meet.
+  subroutine step_day(ierr, errmsg)
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    type(clock) :: begin
+    integer :: i, step
+    do step = 1, now%steps_per_day()
+      begin = now
+      do i = 1, size(columns%block)
+        call step_block(columns%block(i), settings, begin, timer, ierr, errmsg)
+      end do
+      now%step = now%step + 1
+      if (.not. is_recorded(begin)) cycle
+      call agree(ierr, errmsg)
+      if (ierr /= 0) return
+      call record_columns(columns, begin, folder//"/columns", ierr, errmsg)
+      if (ierr /= 0) return
+      call timer%lap(time_of_files)
+    end do
+    call agree(ierr, errmsg)
+  end subroutine step_day
+
+  pure function is_recorded(begin) result(it_is)
+    type(clock), intent(in) :: begin
+    logical :: it_is
+    integer :: stride
+    it_is = .false.
+    associate (host => settings%host)
+      stride = host%record_steps
+      if (stride == 0) return
+      if (begin%day() < host%record_from .or. begin%day() >= host%record_to) return
+      if (begin%step < host%record_offset) return
+      it_is = modulo(begin%step - host%record_offset, int(stride, kind(begin%step))) == 0
+    end associate
+  end function is_recorded
+
+  !> What is due at the end of a day.
+  subroutine end_day(ierr, errmsg)
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    logical :: is_last
+    associate (host => settings%host)
+      is_last = now%day() == host%days
+      call write_budgets(folder//"/budgets.csv", columns, now, ierr, errmsg)
+      if (ierr == 0 .and. modulo(now%day(), host%history_days) == 0) then
+        call write_history(folder//"/history.nc", columns, now, host%history_days, ierr, errmsg)
+      end if
+      if (ierr == 0 .and. (is_last .or. modulo(now%day(), host%restart_days) == 0)) then
+        call write_restart(folder//"/restart.nc", columns, now, ierr, errmsg)
+      end if
+      if (this_rank() == 0 .and. ierr == 0) then
+        write (output_unit, "(a, i0, a, i0)") "day ", now%day(), " of ", host%days
+        flush (output_unit)
+      end if
+    end associate
+    call timer%lap(time_of_files)
+  end subroutine end_day
+end program emagram_host

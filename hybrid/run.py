@@ -1,0 +1,223 @@
+"""Running the column host: a case becomes a run folder, the folder a run, and a longer case its continuation."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from .. import __path__ as PACKAGE_FOLDERS
+from ..emulators.run_folder import CONFIGURATION_NAME, as_json, versions, write_json
+from ..physics.errors import EmagramError
+from .case import CaseConfig
+from .configuration import read_configuration
+from .equilibrium import judge_equilibrium
+from .host_output import read_budgets, read_timers, state_sha256
+from .initial_state import make_initial_state, write_initial_state
+
+PROGRAM = "emagram-host"
+NAMELIST_NAME = "case.nml"
+CHANGEABLE = ("days", "chunk", "restart_days", "equilibrium_days")
+"""What a run that is continued may have otherwise than it began."""
+
+
+def run(case: Path | str | CaseConfig, *, ranks: int = 1, output: Path | str | None = None) -> Path:
+    """Run the column host on a case, or continue what its run folder holds to the case's days.
+
+    Args:
+        case: a TOML file or what it holds.
+        ranks: MPI processes; they change no bit of the result.
+        output: the run folder, by default `runs/<name>`.
+    Returns:
+        the run folder, with `summary.json`, `budgets.csv`, `history.nc`, `restart.nc`, `columns/` and logs.
+    Raises:
+        EmagramError: if the case cannot be used, the folder holds another run, or the host fails.
+        OSError: if the folder cannot be written.
+
+    >>> folder = emagram.run(case, output=run_folder)
+    >>> sorted(path.name for path in folder.glob("*.csv"))
+    ['budgets.csv', 'timers.csv']
+    """
+    if not isinstance(case, CaseConfig):
+        case = read_configuration(Path(case), CaseConfig)
+    if ranks < 1:
+        raise EmagramError(f"--ranks: expected at least 1, got {ranks}")
+    folder = Path("runs") / case.name if output is None else Path(output)
+    prepare(case, folder)
+    if _days_done(folder) == case.days and (folder / "summary.json").exists():
+        return folder
+    (folder / "summary.json").unlink(missing_ok=True)
+    _start(_command(folder / NAMELIST_NAME, ranks), folder / "log.txt", case.days)
+    write_json(folder / "summary.json", summarise(case, folder, ranks))
+    return folder
+
+
+def prepare(case: CaseConfig, folder: Path) -> None:
+    """Make a run folder ready for `mpirun -n N emagram-host FOLDER/case.nml`.
+
+    Raises:
+        EmagramError: if the folder holds another run, or one that went further.
+        OSError: if it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "columns").mkdir(exist_ok=True)
+    _claim(case, folder)
+    if not (folder / "initial.nc").exists():
+        write_initial_state(folder / "initial.nc", make_initial_state(case, case.grid.build()))
+    (folder / NAMELIST_NAME).write_text(namelist(case.settings()), encoding="utf-8")
+
+
+def _claim(case: CaseConfig, folder: Path) -> None:
+    """Write the configuration, or see that the one that is there differs only in what may change."""
+    path, new = folder / CONFIGURATION_NAME, as_json(case)
+    if path.exists():
+        old = json.loads(path.read_text())
+        for key in sorted((old.keys() | new.keys()) - set(CHANGEABLE)):
+            if old.get(key) != new.get(key):
+                raise EmagramError(
+                    f"run folder '{folder}': expected '{key}' as in its {CONFIGURATION_NAME} ({old.get(key)}), "
+                    f"got {new.get(key)}"
+                )
+    done = _days_done(folder)
+    if done > case.days:
+        raise EmagramError(f"run folder '{folder}': expected at least the {done} days done there, got {case.days}")
+    write_json(folder / "versions.json", versions())
+    write_json(path, new)
+
+
+def _days_done(folder: Path) -> int:
+    path = folder / "restart.nc"
+    if not path.exists():
+        return 0
+    try:
+        with netCDF4.Dataset(path) as file:
+            return int(file.getncattr("day"))
+    except (OSError, AttributeError) as error:
+        raise EmagramError(f"file '{path}': expected a restart file, got '{error}'") from error
+
+
+def namelist(groups: Mapping[str, Mapping[str, Any]]) -> str:
+    """The namelist group `case` of the host: `group%name = value`, a line each."""
+    lines = [
+        f"  {group}%{name} = {_literal(value)}" for group, values in groups.items() for name, value in values.items()
+    ]
+    return "\n".join(["&case", *lines, "/", ""])
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, float):
+        return repr(value).replace("e", "d") if "e" in repr(value) else f"{value!r}d0"
+    return str(value)
+
+
+def program() -> Path:
+    """The compiled host.
+
+    Raises:
+        EmagramError: if it was not built.
+    """
+    for root in PACKAGE_FOLDERS:
+        path = Path(root) / "bin" / PROGRAM
+        if path.is_file():
+            return path
+    raise EmagramError(f"program '{PROGRAM}': not built; it needs MPI and netCDF for Fortran (make sets them up)")
+
+
+def _command(case: Path, ranks: int) -> list[str]:
+    """Without mpirun where one rank is enough."""
+    if ranks == 1:
+        return [str(program()), str(case)]
+    if shutil.which("mpirun") is None:
+        raise EmagramError("mpirun: expected on the PATH, got none; install Open MPI (Debian: openmpi-bin)")
+    if os.geteuid() == 0 and "OMPI_ALLOW_RUN_AS_ROOT" not in os.environ:
+        raise EmagramError("mpirun: refuses to run as root; set OMPI_ALLOW_RUN_AS_ROOT=1 and _CONFIRM=1, or use 1 rank")
+    return ["mpirun", "--oversubscribe", "-n", str(ranks), str(program()), str(case)]
+
+
+def _start(command: list[str], log: Path, days: int) -> None:
+    """Run the host to its end, its lines in the log, its days on a progress bar.
+
+    Raises:
+        EmagramError: with the sentence of the host, or the first thing that was said.
+        OSError: if the log cannot be written.
+    """
+    shown = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} days"))
+    lines: list[str] = []
+    with (
+        subprocess.Popen(
+            command,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as host,
+        Progress(*shown, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as progress,
+    ):
+        assert host.stdout is not None
+        task = progress.add_task("columns", total=days)
+        try:
+            for line in host.stdout:
+                if line.startswith("day "):
+                    progress.update(task, completed=int(line.split()[1]))
+                else:
+                    lines.append(line)
+        except BaseException:
+            host.terminate()
+            raise
+    if host.returncode != 0:
+        sentence = _sentence(lines, host.returncode)
+        with contextlib.suppress(OSError):  # a full disk is what the host's sentence is about
+            _append(log, lines)
+        raise EmagramError(sentence)
+    _append(log, [*lines, f"{days} days done\n"])
+
+
+def _sentence(lines: list[str], status: int) -> str:
+    """What the host said of its failure, or else the first line with a word."""
+    for line in lines:
+        if line.startswith(f"{PROGRAM}: "):
+            return line.removeprefix(f"{PROGRAM}: ").strip()
+    first = next((line.strip() for line in lines if any(map(str.isalpha, line))), "no word")
+    return f"{PROGRAM}: ended with status {status} and '{first}'"
+
+
+def _append(log: Path, lines: list[str]) -> None:
+    with log.open("a", encoding="utf-8") as file:
+        file.writelines(lines)
+
+
+def summarise(case: CaseConfig, folder: Path, ranks: int) -> dict[str, Any]:
+    """What `summary.json` says of a finished run; largest residuals over all days, columns, steps and processes."""
+    budgets, timers = read_budgets(folder), read_timers(folder)
+
+    def largest(start: str) -> float:
+        return max(max(values) for name, values in budgets.items() if name.startswith(start))
+
+    seconds, column_steps = timers["all"]
+    summary = {
+        "name": case.name,
+        "days": case.days,
+        "ranks": ranks,
+        "closure_flux_water_kg_m2_s": largest("residual_water"),
+        "closure_flux_energy_w_m2": largest("residual_energy"),
+        "closure_state_water_kg_m2_s": largest("closure_state_water"),
+        "closure_state_energy_w_m2": largest("closure_state_energy"),
+        "columns_per_second": column_steps / seconds if seconds > 0.0 else None,
+        "microseconds": {name: 1e6 * ranks * s / n if n else None for name, (s, n) in timers.items()},
+        "state_sha256": state_sha256(folder / "restart.nc"),
+    }
+    if case.equilibrium_days:
+        summary |= judge_equilibrium(folder, case.equilibrium_days)
+    return summary
