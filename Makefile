@@ -21,7 +21,7 @@ test-long: .venv/.ready
 	$(mpi) $(python) -m pytest -m long $(PYTEST)
 
 # make bench BENCH="loader --quick": one benchmark with its options; without, all of them.
-benches := loader
+benches := loader host
 bench: bench-peers
 	$(if $(BENCH),$(python) -m emagram bench $(BENCH),$(foreach name,$(benches),$(python) -m emagram bench $(name) &&) true)
 
