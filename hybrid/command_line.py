@@ -61,8 +61,13 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = verbs.add_parser("evaluate", help="score a model file on columns with a known truth")
     evaluate.add_argument("model", type=Path, metavar="MODEL.emg")
-    evaluate.add_argument("columns", type=Path, metavar="DATA.nc")
+    evaluate.add_argument(
+        "columns", type=Path, metavar="DATA", help="a file of columns, or a folder of mli and mlo files"
+    )
     evaluate.add_argument("--json", type=Path, metavar="FILE")
+    evaluate.add_argument("--grid", type=Path, metavar="FILE", help="of the records, in ClimSim's form")
+    evaluate.add_argument("--start", metavar="YYYY-MM-DD", help="first day of the records")
+    evaluate.add_argument("--stop", metavar="YYYY-MM-DD", help="last day of the records")
     evaluate.set_defaults(run=_evaluate)
 
     export = verbs.add_parser("export", help="write one trained member of a run as a model file")
@@ -117,10 +122,27 @@ def _evaluate(options: argparse.Namespace) -> None:
     from ..emulators.run_folder import write_json
     from .verbs import evaluate, print_table
 
+    if options.columns.is_dir():
+        _evaluate_records(options)
+        return
     scores = evaluate(options.model, options.columns)
     print_table([{"score": name, "value": value} for name, value in scores.items()])
     if options.json is not None:
         write_json(options.json, scores)
+
+
+def _evaluate_records(options: argparse.Namespace) -> None:
+    from ..emulators.atomic import write_atomically
+    from .verbs import evaluate_records, print_table
+
+    evaluation = evaluate_records(
+        options.model, options.columns, grid=options.grid, start=options.start, stop=options.stop
+    )
+    shown = ("variable", "mae", "rmse", "bias", "r2", "r2_pooled")
+    title = f"{evaluation.n_step} steps of {evaluation.n_cell} columns, W/m²"
+    print_table([{name: row[name] for name in shown} for row in evaluation.rows], title=title)
+    if options.json is not None:
+        write_atomically(options.json, evaluation.to_json().encode())
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -11,8 +11,14 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from ..emulators.climsim import TIME_STEP
+from ..emulators.climsim_evaluation import EvaluationOptions, evaluate_columns
+from ..emulators.climsim_scores import Evaluation
 from ..emulators.climsim_study import PRESENT, ClimsimStudy
 from ..emulators.climsim_study_config import ClimsimStudyConfig
+from ..emulators.data.climsim_grid import built_in_grid, read_climsim_grid
+from ..emulators.data.climsim_series import find_series
+from ..emulators.data.climsim_stream import ColumnStream
 from ..emulators.data.columns import RADIATION_OUTPUTS, read_columns
 from ..emulators.evaluation import ScoredColumns
 from ..emulators.evaluation import evaluate as score
@@ -105,6 +111,32 @@ def evaluate(model: Path | str, columns: Path | str | xr.Dataset) -> dict[str, f
     if isinstance(columns, Path | str):
         columns = read_columns(Path(columns), (*emulator.spec.inputs, *RADIATION_OUTPUTS))
     return score(emulator, ScoredColumns.from_dataset(columns, emulator))
+
+
+def evaluate_records(
+    model: Path | str,
+    folder: Path | str,
+    *,
+    grid: Path | None = None,
+    start: str | None = None,
+    stop: str | None = None,
+) -> Evaluation:
+    """Scores of a model file on ClimSim-like records: per variable, level and latitude, with budgets.
+
+    Args:
+        model: a file `.emg`.
+        folder: of mli and mlo files, ClimSim's or of our host.
+        grid: a grid file in ClimSim's form; the built-in equivalent of ClimSim's grid without.
+        start, stop: `YYYY-MM[-DD[-SSSSS]]`, inclusive; all of the records without.
+    Raises:
+        EmagramError: if the model, a file or the grid cannot be used, the records have gaps, or levels differ.
+    """
+    emulator = load_emulator(Path(model))
+    columns = built_in_grid() if grid is None else read_climsim_grid(grid)
+    series = find_series(Path(folder), time_step=emulator.spec.time_step or TIME_STEP).select(start, stop)
+    stream = ColumnStream(series, emulator.spec, columns)
+    options = EvaluationOptions(network=Path(model).stem, data=Path(folder).name)
+    return evaluate_columns(emulator, stream.ordered(), columns, options)
 
 
 def export_member(folder: Path, fold: int, features: str, seed: int, path: Path) -> None:

@@ -13,6 +13,7 @@ from emagram.emulators.data.climsim_grid import write_grid
 from emagram.emulators.export import load_emulator
 from emagram.emulators.networks import ClimsimMlpConfig, GruConfig
 from emagram.emulators.training.trainer import TrainingConfig
+from emagram.hybrid.command_line import main
 from emagram.physics.errors import EmagramError
 from toy_series import write_series
 
@@ -76,6 +77,21 @@ def test_the_exported_model_is_the_best_that_the_runtime_knows(run: tuple[Path, 
     assert model["network"] == "climsim_mlp"
     assert losses[f"climsim_mlp-{model['seed']}"] == min(losses["climsim_mlp-0"], losses["climsim_mlp-1"])
     assert load_emulator(run[0] / "best.emg").spec.time_step == 1200.0
+
+
+def test_the_exported_model_scores_on_records_like_its_member(
+    config: ClimsimStudyConfig, run: tuple[Path, dict], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records, best = config.records, run[1]["model"]
+    arguments = ["evaluate", run[0] / "best.emg", records.folder, "--grid", records.grid, "--json", tmp_path / "s.json"]
+    span = ["--start", records.test.start, "--stop", records.test.stop]
+    assert main([*map(str, arguments), *span]) == 0
+    assert "2 steps of 24 columns" in capsys.readouterr().out
+    folder = run[0] / "members" / f"climsim_mlp-{best['seed']}" / "evaluation-present"
+    got, want = (json.loads(path.read_text()) for path in (tmp_path / "s.json", folder / "evaluation.json"))
+    assert got["rows"] == want["rows"]
+    assert main(["evaluate", str(run[0] / "best.emg"), str(records.folder)]) == 1
+    assert "expected a grid of 7 levels, got 60" in capsys.readouterr().err
 
 
 def test_a_study_continues_with_the_same_result(config: ClimsimStudyConfig, run: tuple[Path, dict]) -> None:
