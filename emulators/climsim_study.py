@@ -6,7 +6,7 @@ The run folder holds `configuration.json`, `versions.json`, `members/<network>-<
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -21,23 +21,24 @@ from ..physics.variables import VARIABLES
 from .atomic import write_atomically
 from .climsim_evaluation import EvaluationOptions, evaluate_columns, evaluate_ensemble
 from .climsim_scores import Evaluation, compare_climates, compare_networks
-from .climsim_study_config import ClimsimStudyConfig
+from .climsim_study_config import PRESENT, ClimsimStudyConfig, file_name
+from .data.climsim_grid import read_climsim_grid
+from .data.climsim_series import Series
+from .data.climsim_stream import ColumnStream
 from .emulator import ColumnEmulator, EmulatorSpec
 from .evaluation_figures import draw_budgets, draw_level_profiles, draw_scores
-from .export import export
+from .export import export, is_exportable
 from .networks import NetworkConfig
 from .run_folder import as_json, claim_folder, write_json
-from .statistics import Normalisation, stream_normalisation
+from .statistics import Normalisation
 from .tables import to_csv
 from .training.log import Log
 from .training.parallel import Parallel
 from .zonal_mean_figure import draw_zonal_means
 
-PRESENT = "present"
-"""Name of the climate of training."""
-EXPORTABLE = ("dense", "climsim_mlp")
-"""Kinds of networks that the native runtime knows."""
-STATISTICS_BATCH = 4096
+EXPORTABLE_TRANSFORMS = frozenset({"identity", "log", "relative_humidity"})
+"""Features that the native runtime knows."""
+CHECKED_COLUMNS = 512
 SELFTEST_COLUMNS = 64
 
 
@@ -69,12 +70,13 @@ class ClimsimStudy:
 
     def __init__(self, config: ClimsimStudyConfig, folder: Path, parallel: Parallel | None = None) -> None:
         self.config, self.folder, self.parallel = config, Path(folder), parallel or Parallel()
-        self.grid = config.records.build_grid()
+        self.grid = read_climsim_grid(config.records.grid)
         self.spec: EmulatorSpec = config.build_spec(self.grid)
         self.streams = config.records.build(self.spec, self.grid)
         self.climates = {PRESENT: self.streams["test"]} | {
             climate.name: climate.build(config.records, self.spec, self.grid) for climate in config.heldout
         }
+        self._require_unseen()
         with self.parallel.together():
             if self.parallel.is_first:
                 claim_folder(self.folder, config)
@@ -96,10 +98,18 @@ class ClimsimStudy:
         write_json(self.folder / "summary.json", summary)
         return summary
 
+    def _require_unseen(self) -> None:
+        """No climate is tested with a file that an emulator is trained on or chosen by."""
+        seen = {path.resolve() for name in ("train", "validation") for path in _files(self.streams[name].series)}
+        for climate, stream in self.climates.items():
+            for path in _files(stream.series):
+                if path.resolve() in seen:
+                    raise EmagramError(f"climate '{climate}': expected files of its own, got '{path}' of training")
+
     def _train(self) -> list[Member]:
-        normalisation = stream_normalisation(
-            self.streams["train"].batches(STATISTICS_BATCH, seed=0), self.spec, source=str(self.config.records.folder)
-        )
+        normalisation = self.config.build_normalisation(self.spec, self.streams["train"])
+        for stream in self.streams.values():  # statistics of other data would show in the first batch
+            normalisation.check_range(next(stream.batches(CHECKED_COLUMNS, seed=0)))
         plan = list(product(self.config.networks, self.config.seeds))
         epochs = self.config.training.epochs
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -145,7 +155,7 @@ class ClimsimStudy:
         for member in members:
             options = EvaluationOptions(network=member.network, seed=member.seed, data=climate)
             evaluation = evaluate_columns(member.emulator, self.climates[climate].ordered(), self.grid, options)
-            folder = self._member_folder(member.network, member.seed) / f"evaluation-{_file_name(climate)}"
+            folder = self._member_folder(member.network, member.seed) / f"evaluation-{file_name(climate)}"
             folder.mkdir(exist_ok=True)
             evaluation.write(folder)
             evaluations.append(evaluation)
@@ -179,33 +189,34 @@ class ClimsimStudy:
         """Pictures of the scores; maps and budgets of the first seed."""
         first = {one.network: one for one in reversed(evaluations[PRESENT])}
         for climate, several in evaluations.items():
-            draw_scores(several, self.folder / f"scores-{_file_name(climate)}.png")
-            draw_level_profiles(several, "r2", self.folder / f"r2-{_file_name(climate)}.png")
+            draw_scores(several, self.folder / f"scores-{file_name(climate)}.png")
+            draw_level_profiles(several, "r2", self.folder / f"r2-{file_name(climate)}.png")
         layered = [name for name in self.spec.outputs if VARIABLES[name].dimension == "layer"]
         draw_zonal_means(first, layered[:2], self.folder / "zonal-mean-r2.png")
         for network, evaluation in first.items():
             drawn = [name for name, kinds in evaluation.budgets.items() if "skipped" not in kinds["truth"]]
             draw_budgets(evaluation, drawn, self.folder / f"budgets-{network}.png")
 
-    def _export(self, members: list[Member]) -> Any:
+    def _export(self, members: list[Member]) -> dict[str, Any]:
         """Write the best member that the native runtime can run as `best.emg`; what it is, or why there is none."""
-        able = [member for member in members if member.network in EXPORTABLE]
-        if not able:
-            return {"file": None, "reason": f"the runtime knows {' and '.join(EXPORTABLE)} networks"}
+        unknown = {feature.transform for feature in self.spec.features} - EXPORTABLE_TRANSFORMS
+        able = [member for member in members if is_exportable(member.emulator.network)]
+        if unknown or not able:
+            what = f"features {sorted(unknown)}" if unknown else "networks"
+            return {"file": None, "reason": f"the native runtime does not know these {what} yet"}
         best = min(able, key=lambda member: member.validation_loss)
-        samples = next(self.streams["train"].batches(SELFTEST_COLUMNS, seed=0)).inputs
-        try:
-            export(
-                best.emulator,
-                self.folder / "best.emg",
-                samples=samples,
-                name=self.config.name,
-                description=f"Column physics of the ClimSim variable set {self.config.variables}",
-                provenance={"configuration": as_json(self.config), "network": best.network, "seed": best.seed},
-            )
-        except EmagramError as error:
-            return {"file": None, "reason": str(error)}
+        export(
+            best.emulator,
+            self.folder / "best.emg",
+            samples=next(self.streams["train"].batches(SELFTEST_COLUMNS, seed=0)).inputs,
+            name=self.config.name,
+            description=f"Column physics of the ClimSim variable set {self.config.variables}",
+            provenance={"configuration": as_json(self.config), "network": best.network, "seed": best.seed},
+        )
         return {"file": "best.emg", "network": best.network, "seed": best.seed}
+
+    def _every_stream(self) -> list[ColumnStream]:
+        return [*self.streams.values(), *self.climates.values()]
 
     def _summarise(self, members: list[Member], evaluations: dict[str, list[Evaluation]]) -> dict[str, Any]:
         rows = compare_networks([one for several in evaluations.values() for one in several])
@@ -213,14 +224,15 @@ class ClimsimStudy:
             "name": self.config.name,
             "variables": self.config.variables,
             "columns": {name: stream.n_column for name, stream in (self.streams | self.climates).items()},
-            "skipped_files": sorted(str(path) for stream in self.streams.values() for path in stream.skipped),
+            "skipped_files": sorted({str(path) for stream in self._every_stream() for path in stream.skipped}),
             "validation_loss": {f"{member.network}-{member.seed}": member.validation_loss for member in members},
             "scores": _finite(rows),
         }
 
 
-def _file_name(climate: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in climate)
+def _files(series: Series) -> Iterator[Path]:
+    """The state before physics of every step."""
+    return (series.path(time, "mli") for time in series.times)
 
 
 def _finite(rows: list[dict[str, object]]) -> list[dict[str, object]]:

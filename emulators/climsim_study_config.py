@@ -2,22 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 from ..physics.errors import EmagramError
 from ..physics.variables import find
-from .climsim import climsim_spec
-from .data.climsim_grid import ColumnGrid, built_in_grid, read_climsim_grid
+from .climsim import climsim_spec, read_cloud_exponents
+from .climsim_normalisation import read_climsim_normalisation
+from .data.climsim_grid import ColumnGrid
 from .data.climsim_series import Series, find_series
 from .data.climsim_sets import variable_set
 from .data.climsim_stream import BUFFER_COLUMNS, ColumnStream
 from .emulator import EmulatorSpec
 from .networks import ClimsimMlpConfig, NetworkConfig
+from .statistics import Normalisation, stream_normalisation
 from .training.objectives import NormalisedObjectiveConfig
 from .training.trainer import TrainingConfig
 
 PARTS = ("train", "validation", "test")
+PRESENT = "present"
+"""Name of the climate of training."""
+STATISTICS_BATCH = 4096
+
+
+def file_name(climate: str) -> str:
+    """The name of a climate in names of files: letters, digits, + and -."""
+    return "".join(letter if letter.isalnum() or letter in "+-" else "_" for letter in climate)
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,7 @@ class RecordsConfig:
     Attributes:
         folder: of the files, or of the folders that hold them.
         train, validation, test: parts that share no step.
-        grid: a grid file in ClimSim's form; the built-in equivalent of ClimSim's grid without.
+        grid: a grid file in ClimSim's form; our host leaves `grid.nc` in its run folder.
         prefix: of the files' names, where the folder holds several.
         time_step: [s] of the physics.
         buffer_columns, workers, unreadable: of `data.climsim_stream.ColumnStream`.
@@ -51,16 +62,12 @@ class RecordsConfig:
     train: PartConfig
     validation: PartConfig
     test: PartConfig
-    grid: Path | None = None
+    grid: Path
     prefix: str | None = None
     time_step: float = 1200.0
     buffer_columns: int = BUFFER_COLUMNS
     workers: int = 0
     unreadable: Literal["error", "skip"] = "error"
-
-    def build_grid(self) -> ColumnGrid:
-        """The grid of the records; raises EmagramError if its file cannot be used."""
-        return built_in_grid() if self.grid is None else read_climsim_grid(self.grid)
 
     def build(self, spec: EmulatorSpec, grid: ColumnGrid) -> dict[str, ColumnStream]:
         """The streams of training, validation and test.
@@ -70,7 +77,7 @@ class RecordsConfig:
         """
         series = find_series(self.folder, prefix=self.prefix, time_step=self.time_step)
         parts = {name: self._select(series, getattr(self, name)) for name in PARTS}
-        _require_disjoint(parts, series.folder)
+        _require_apart(parts, series.folder)
         return {name: self.stream(part, spec, grid) for name, part in parts.items()}
 
     def stream(self, series: Series, spec: EmulatorSpec, grid: ColumnGrid) -> ColumnStream:
@@ -119,6 +126,7 @@ class ClimsimStudyConfig:
         variables: a name in `data.climsim_sets.VARIABLE_SETS`.
         extra_outputs: learned beside those of the set, such as `cam_out_FSNT` and `cam_out_FLUT`, the fluxes at the top
             that our host records and ClimSim lacks: with them the energy of a column can be closed.
+        normalisation: ClimSim's folder of normalisation files; gathered from the training records without.
         networks: each is trained with each seed, and named by its kind.
         seeds: of the initial weights and the minibatches.
         heldout: other climates to test in.
@@ -131,6 +139,7 @@ class ClimsimStudyConfig:
     task: Literal["climsim"]
     variables: str = "v1"
     extra_outputs: tuple[str, ...] = ()
+    normalisation: Path | None = None
     networks: tuple[NetworkConfig, ...] = (ClimsimMlpConfig(),)
     seeds: tuple[int, ...] = (0, 1, 2)
     heldout: tuple[ClimateConfig, ...] = ()
@@ -141,26 +150,40 @@ class ClimsimStudyConfig:
         outputs = variable_set(self.variables).outputs
         kinds = tuple(network.kind for network in self.networks)
         climates = tuple(climate.name for climate in self.heldout)
-        lists: dict[str, tuple[object, ...]] = {"networks": kinds, "seeds": self.seeds, "heldout": climates}
+        files = (file_name(PRESENT), *(file_name(name) for name in climates))
+        lists: dict[str, tuple[object, ...]] = {"networks": kinds, "seeds": self.seeds, "heldout": files}
         for name, values in (lists | {"extra_outputs": outputs + self.extra_outputs}).items():
             if len(set(values)) < len(values):
                 raise EmagramError(f"study '{name}': expected distinct entries, got {values}")
         if not kinds or not self.seeds:
             raise EmagramError("study: expected at least one network and one seed, got none")
+        if self.normalisation and self.extra_outputs:
+            raise EmagramError(f"study: expected only outputs that ClimSim normalises, got {self.extra_outputs}")
+        rectified = any(isinstance(n, ClimsimMlpConfig) and n.scalar_output == "relu" for n in self.networks)
+        if rectified and not self.normalisation:
+            raise EmagramError("study: expected ClimSim's 'normalisation' for scalar_output = 'relu', got the records'")
+
+    def build_normalisation(self, spec: EmulatorSpec, train: ColumnStream) -> Normalisation:
+        """Statistics of the training records in one pass, or ClimSim's own; raises EmagramError if they are others."""
+        if self.normalisation:
+            return read_climsim_normalisation(self.normalisation, self.variables, spec=spec)
+        return stream_normalisation(train.batches(STATISTICS_BATCH, seed=0), spec, source=str(self.records.folder))
 
     def build_spec(self, grid: ColumnGrid) -> EmulatorSpec:
         """What the emulators of this study read and return."""
-        spec = climsim_spec(self.variables, n_level=grid.n_level, time_step=self.records.time_step)
+        exponents = None
+        if self.normalisation and self.variables not in ("v1", "v2"):
+            exponents = read_cloud_exponents(self.normalisation, self.variables)
+        spec = climsim_spec(
+            self.variables, n_level=grid.n_level, time_step=self.records.time_step, cloud_exponents=exponents
+        )
         return replace(spec, outputs=spec.outputs + tuple(find(name, "climsim").name for name in self.extra_outputs))
 
 
-def _require_disjoint(parts: Mapping[str, Series], folder: Path) -> None:
-    """No step trains and tests."""
-    seen: dict[int, str] = {}
-    for name, part in parts.items():
-        for time in part.times:
-            if time in seen:
-                raise EmagramError(
-                    f"records '{folder}': expected parts without common steps, got one in '{seen[time]}' and '{name}'"
-                )
-            seen[time] = name
+def _require_apart(parts: Mapping[str, Series], folder: Path) -> None:
+    """No part begins before another has ended: neighbours in time are nearly the same columns."""
+    for (name, part), (other, later) in combinations(parts.items(), 2):
+        if part.times[0] <= later.times[-1] and later.times[0] <= part.times[-1]:
+            raise EmagramError(
+                f"records '{folder}': expected parts apart in time, got '{name}' and '{other}' overlapping"
+            )

@@ -160,6 +160,15 @@ def lower(network: nn.Module) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return {"plan_version": PLAN_VERSION, "input": "features", "output": "outputs", "operations": operations}, weights
 
 
+def is_exportable(network: nn.Module) -> bool:
+    """Whether the plan of a model file has the operations of a network."""
+    try:
+        lower(network)
+    except EmagramError:
+        return False
+    return True
+
+
 def load_emulator(path: Path) -> ColumnEmulator:
     """The emulator of a model file, to run in torch.
 

@@ -77,6 +77,12 @@ class Normalisation:
         if not bool((self.input_minimum <= self.input_maximum).all()):
             raise EmagramError("normalisation 'input_minimum': expected at most the maximum, got more")
 
+    @classmethod
+    def of(cls, emulator: ColumnEmulator, source: str) -> Normalisation:
+        """The statistics that an emulator carries."""
+        buffers: list[Tensor] = [getattr(emulator, name) for name in _BUFFERS]
+        return cls(emulator.spec, *buffers, int(emulator.n_training_column), source)  # type: ignore[arg-type, call-arg]
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the names, the sizes and every number, the same for the same statistics of the same data."""

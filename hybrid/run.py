@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from .. import __path__ as PACKAGE_FOLDERS
+from ..emulators.data.climsim_grid import write_grid
 from ..emulators.run_folder import CONFIGURATION_NAME, as_json, versions, write_json
 from ..physics.errors import EmagramError
 from .case import CaseConfig
@@ -72,7 +73,9 @@ def prepare(case: CaseConfig, folder: Path) -> None:
     (folder / "columns").mkdir(exist_ok=True)
     _claim(case, folder)
     if not (folder / "initial.nc").exists():
-        write_initial_state(folder / "initial.nc", make_initial_state(case, case.grid.build()))
+        grid = case.grid.build()
+        write_grid(grid, folder / "grid.nc")
+        write_initial_state(folder / "initial.nc", make_initial_state(case, grid))
     (folder / NAMELIST_NAME).write_text(namelist(case.settings()), encoding="utf-8")
 
 

@@ -14,8 +14,8 @@ from rich.table import Table
 from ..emulators.climsim import TIME_STEP
 from ..emulators.climsim_evaluation import EvaluationOptions, evaluate_columns
 from ..emulators.climsim_scores import Evaluation
-from ..emulators.climsim_study import PRESENT, ClimsimStudy
-from ..emulators.climsim_study_config import ClimsimStudyConfig
+from ..emulators.climsim_study import ClimsimStudy
+from ..emulators.climsim_study_config import PRESENT, ClimsimStudyConfig
 from ..emulators.data.climsim_grid import built_in_grid, read_climsim_grid
 from ..emulators.data.climsim_series import find_series
 from ..emulators.data.climsim_stream import ColumnStream
@@ -26,6 +26,7 @@ from ..emulators.evaluation_figures import variable_label
 from ..emulators.experiment import TEST_SPLITS, Experiment
 from ..emulators.experiment_config import ExperimentConfig
 from ..emulators.export import load_emulator
+from ..emulators.statistics import Normalisation
 from ..emulators.training.parallel import from_environment
 from ..physics.errors import EmagramError
 from .configuration import build, read_table
@@ -129,12 +130,14 @@ def evaluate_records(
         grid: a grid file in ClimSim's form; the built-in equivalent of ClimSim's grid without.
         start, stop: `YYYY-MM[-DD[-SSSSS]]`, inclusive; all of the records without.
     Raises:
-        EmagramError: if the model, a file or the grid cannot be used, the records have gaps, or levels differ.
+        EmagramError: if the model, a file or the grid cannot be used, the records have gaps, levels differ, or the
+            records are not of the kind that the model was trained on.
     """
     emulator = load_emulator(Path(model))
     columns = built_in_grid() if grid is None else read_climsim_grid(grid)
     series = find_series(Path(folder), time_step=emulator.spec.time_step or TIME_STEP).select(start, stop)
     stream = ColumnStream(series, emulator.spec, columns)
+    Normalisation.of(emulator, f"'{model}'").check_range(next(stream.ordered())[1])
     options = EvaluationOptions(network=Path(model).stem, data=Path(folder).name)
     return evaluate_columns(emulator, stream.ordered(), columns, options)
 

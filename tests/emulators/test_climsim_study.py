@@ -2,16 +2,24 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import netCDF4
 import pytest
+import torch
 
+from emagram.emulators.climsim_evaluation import evaluate_columns
+from emagram.emulators.climsim_scores import Evaluation
 from emagram.emulators.climsim_study import ClimsimStudy
 from emagram.emulators.climsim_study_config import ClimateConfig, ClimsimStudyConfig, PartConfig, RecordsConfig
-from emagram.emulators.data.climsim_grid import write_grid
+from emagram.emulators.data.climsim_grid import built_in_grid, write_grid
+from emagram.emulators.data.climsim_series import find_series
+from emagram.emulators.data.climsim_stream import ColumnStream
 from emagram.emulators.export import load_emulator
 from emagram.emulators.networks import ClimsimMlpConfig, GruConfig
+from emagram.emulators.statistics import stream_normalisation
 from emagram.emulators.training.trainer import TrainingConfig
 from emagram.hybrid.command_line import main
 from emagram.physics.errors import EmagramError
@@ -24,11 +32,20 @@ def day(first: int, last: int) -> PartConfig:
     return PartConfig(f"0001-02-{first:02d}", f"0001-02-{last:02d}")
 
 
+def change(folder: Path, name: str, amount: float, dates: tuple[str, ...] = ("",)) -> None:
+    """Add to a variable of the files of some days, before and after physics."""
+    for path in folder.glob("*.nc"):
+        if any(date in path.name for date in dates):
+            with netCDF4.Dataset(path, "r+") as file:
+                file[name][:] = file[name][:] + amount
+
+
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> ClimsimStudyConfig:
     folder = tmp_path_factory.mktemp("toy records")
     series = write_series(folder / "present", 8, n_column=24, n_level=7, interval=DAY)
     write_series(folder / "warm", 2, n_column=24, n_level=7, interval=DAY)
+    change(folder / "warm", "state_t", 4.0)
     write_grid(series.grid, folder / "grid.nc")
     return ClimsimStudyConfig(
         name="toy",
@@ -72,6 +89,59 @@ def test_every_network_and_output_is_scored_in_both_climates(run: tuple[Path, di
         assert {row["heldout"] for row in csv.DictReader(file)} == {"+4 K"}
 
 
+def test_a_climate_is_scored_on_its_own_records(config: ClimsimStudyConfig, run: tuple[Path, dict]) -> None:
+    """And the members are those that training kept, not others."""
+    study = ClimsimStudy(config, run[0])
+    members = study._train()
+    for climate, name in (("present", "present"), ("+4 K", "+4_K")):
+        for member in members:
+            want = evaluate_columns(member.emulator, study.climates[climate].ordered(), study.grid)
+            folder = run[0] / "members" / f"{member.network}-{member.seed}" / f"evaluation-{name}"
+            assert [row["rmse"] for row in Evaluation.read(folder).rows] == [row["rmse"] for row in want.rows]
+    rows = {(row["data"], row["network"], row["variable"]): row["rmse_mean"] for row in run[1]["scores"]}
+    variable = "tendency_of_air_temperature_due_to_model_physics"
+    assert rows["present", "gru", variable] != rows["+4 K", "gru", variable]
+
+
+def test_only_the_training_records_train(config: ClimsimStudyConfig, run: tuple[Path, dict], tmp_path: Path) -> None:
+    """Statistics are of the training days, and other test days change no bit of a member."""
+    emulator = load_emulator(run[0] / "best.emg")
+    assert int(emulator.n_training_column) == 120
+    study = ClimsimStudy(config, run[0])
+    train = find_series(config.records.folder).select("0001-02-01", "0001-02-05")
+    want = stream_normalisation(ColumnStream(train, study.spec, study.grid).batches(50, seed=3), study.spec)
+    torch.testing.assert_close(emulator.feature_mean, want.feature_mean, rtol=1e-12, atol=1e-12)
+    shutil.copytree(config.records.folder, tmp_path / "changed")
+    change(tmp_path / "changed", "state_t", 10.0, ("02-07", "02-08"))
+    other = replace(config, records=replace(config.records, folder=tmp_path / "changed"), seeds=(0,))
+    members = ClimsimStudy(other, tmp_path / "run")._train()
+    for member, same in zip(members, [m for m in study._train() if m.seed == 0], strict=True):
+        assert member.log[-1]["validation_loss"] == same.log[-1]["validation_loss"]
+        for mine, theirs in zip(member.emulator.parameters(), same.emulator.parameters(), strict=True):
+            assert torch.equal(mine, theirs)
+
+
+def test_a_climate_of_training_records_is_refused(config: ClimsimStudyConfig, tmp_path: Path) -> None:
+    seen = replace(config, heldout=(ClimateConfig("unseen", config.records.folder, day(5, 5)),))
+    with pytest.raises(EmagramError, match=r"climate 'unseen': expected files of its own, got .*02-05"):
+        ClimsimStudy(seen, tmp_path / "run")
+
+
+@pytest.mark.parametrize("names", [("present",), ("a b", "a_b")])
+def test_climates_whose_files_would_be_one_are_refused(config: ClimsimStudyConfig, names: tuple[str, ...]) -> None:
+    climates = tuple(replace(config.heldout[0], name=name) for name in names)
+    with pytest.raises(EmagramError, match="study 'heldout': expected distinct entries"):
+        replace(config, heldout=climates)
+
+
+def test_records_of_another_kind_are_refused(config: ClimsimStudyConfig, tmp_path: Path) -> None:
+    shutil.copytree(config.records.folder, tmp_path / "celsius")
+    change(tmp_path / "celsius", "state_t", -90.0, ("02-07", "02-08"))
+    other = replace(config, records=replace(config.records, folder=tmp_path / "celsius"))
+    with pytest.raises(EmagramError, match=r"air_temperature.*statistics may be of another data set"):
+        ClimsimStudy(other, tmp_path / "run").run()
+
+
 def test_the_exported_model_is_the_best_that_the_runtime_knows(run: tuple[Path, dict]) -> None:
     model, losses = run[1]["model"], run[1]["validation_loss"]
     assert model["network"] == "climsim_mlp"
@@ -99,14 +169,15 @@ def test_a_study_continues_with_the_same_result(config: ClimsimStudyConfig, run:
 
 
 def test_a_step_in_two_parts_is_refused(config: ClimsimStudyConfig, tmp_path: Path) -> None:
-    overlapping = replace(config, records=replace(config.records, test=day(5, 8)))
-    with pytest.raises(EmagramError, match="expected parts without common steps, got one in 'train' and 'test'"):
+    overlapping = replace(config, records=replace(config.records, validation=day(5, 6)))
+    with pytest.raises(EmagramError, match="expected parts apart in time, got 'train' and 'validation' overlapping"):
         ClimsimStudy(overlapping, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_records_of_another_grid_are_refused(config: ClimsimStudyConfig, tmp_path: Path) -> None:
-    other = replace(config, records=replace(config.records, grid=None))
+    write_grid(built_in_grid(30, 7), tmp_path / "grid.nc")
+    other = replace(config, records=replace(config.records, grid=tmp_path / "grid.nc"))
     with pytest.raises(EmagramError, match=r"toy\.mli.*expected"):
         ClimsimStudy(other, tmp_path / "run").run()
 

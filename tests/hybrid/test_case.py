@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL: dict[str, Any] = {"name": "x", "days": 2, "grid": {"source": "built_in"}, "sun": {"source": "daily_mean"}}
 
 
-@pytest.mark.parametrize("name", ["rce", "columns"])
+@pytest.mark.parametrize("name", ["rce", "columns", "columns-4k"])
 def test_the_committed_cases_are_read(name: str) -> None:
     case = read_configuration(ROOT / "configs" / f"{name}.toml", CaseConfig)
     assert case.name == name

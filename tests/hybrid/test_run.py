@@ -88,7 +88,16 @@ def test_a_case_from_toml_to_its_folder(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "state_sha256" in done.stdout
     folder = tmp_path / "runs" / "small"
-    names = {"budgets.csv", "case.nml", "columns", "configuration.json", "history.nc", "initial.nc", "log.txt"}
+    names = {
+        "budgets.csv",
+        "case.nml",
+        "columns",
+        "configuration.json",
+        "grid.nc",
+        "history.nc",
+        "initial.nc",
+        "log.txt",
+    }
     assert {path.name for path in folder.iterdir()} == names | {
         "restart.nc",
         "summary.json",
