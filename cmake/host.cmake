@@ -12,6 +12,9 @@ target_compile_options(emagram_host PRIVATE "-I${NETCDFF_INCLUDEDIR}" -fstack-ar
 target_link_libraries(emagram_host PRIVATE emagram_physics emagram_mpi_fortran PkgConfig::NETCDFF emagram_flags)
 list(APPEND EMAGRAM_PROGRAM_TARGETS emagram_host)
 if(SKBUILD)
-  set_target_properties(emagram_host PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
+  # beside the Python modules, and where batch scripts find the command emagram
+  set(_packages "lib/python${Python_VERSION_MAJOR}.${Python_VERSION_MINOR}/site-packages")
+  set_target_properties(emagram_host PROPERTIES INSTALL_RPATH "$ORIGIN/../lib;$ORIGIN/../${_packages}/emagram/lib")
   install(TARGETS emagram_host RUNTIME DESTINATION emagram/bin)
+  install(TARGETS emagram_host RUNTIME DESTINATION "${SKBUILD_SCRIPTS_DIR}")
 endif()

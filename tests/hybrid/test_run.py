@@ -17,7 +17,7 @@ import xarray as xr
 from emagram.hybrid import run as run_module
 from emagram.hybrid.case import ForcingConfig
 from emagram.hybrid.host_output import read_budgets, read_timers, state_sha256
-from emagram.hybrid.run import namelist, prepare, program, run
+from emagram.hybrid.run import PROGRAM, namelist, prepare, program, run
 from emagram.physics.errors import EmagramError
 from host_case import small_case
 
@@ -324,3 +324,9 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "budgets.csv").write_text("day,x\n")
     with pytest.raises(EmagramError, match="expected at least one line of values, got none"):
         read_budgets(tmp_path)
+
+
+def test_the_program_is_where_batch_scripts_find_the_command() -> None:
+    done = subprocess.run([Path(sys.executable).with_name(PROGRAM)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "expected one argument, CASE.nml" in done.stdout + done.stderr
