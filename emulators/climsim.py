@@ -23,6 +23,8 @@ CloudExponents = Mapping[str, Sequence[float]]
 """λ of 1 − e^(−λ q), one a level, by ClimSim's name of a cloud input."""
 
 _CLOUD_FILES = {"state_q0002": "qc", "state_q0003": "qi", "state_qn": "qn"}
+CLOUD_INPUTS = tuple(_CLOUD_FILES)
+"""ClimSim's names of inputs that may enter as 1 − e^(−λ q)."""
 
 
 def climsim_spec(

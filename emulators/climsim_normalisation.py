@@ -7,7 +7,10 @@ What its files hold under mean, max and min is not always that:
   physics; so the training range of an input is taken from the files of v1 and v2, which hold real extremes, and from
   those of the set only for the forcing by dynamics;
 - snow on sea ice was averaged with fills of 1e30: here it enters as it is, in metres;
-- the maximum temperature of the top level is 1322 K.
+- the maximum temperature of the top level is 1322 K;
+- the ranges of cloud water at the top are down to 1e-45: where a range is that much smaller than at other levels, its
+  feature is 0 too, as x / 1e-45 is no float32;
+- of the clouds of v2_rh_mc and v4 to v7 the mean is 0 and the range 1, because they enter as 1 − e^(−λ q).
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from torch import Tensor
 
 from ..physics.errors import EmagramError
 from ..physics.variables import find
-from .climsim import climsim_spec
+from .climsim import CLOUD_INPUTS, climsim_spec, read_cloud_exponents
 from .data.climsim_sets import VariableSet, is_profile, variable_set
 from .data.netcdf import open_netcdf, read_dimension
 from .emulator import EmulatorSpec
@@ -50,6 +53,10 @@ _FILES = {
     "v4": _own("v4", "v5"),
     **{name: _own(name, name) for name in ("v5", "v6", "v7")},
 }
+_EXPONENTIAL = ("v2_rh_mc", "v4", "v5", "v6", "v7")
+"""Sets whose files normalise clouds as 1 − e^(−λ q)."""
+NARROWEST = 1e-12
+"""Least range of a level that counts, over the largest of the levels."""
 _RAW = ("zero", "one_minus_exp")
 """Transforms whose values need no normalisation and that the files know nothing of."""
 
@@ -60,10 +67,12 @@ def read_climsim_normalisation(folder: Path, set_name: str, *, spec: EmulatorSpe
     Args:
         folder: ClimSim's normalisation files, all in one.
         set_name: as in `VARIABLE_SETS`.
-        spec: made by `climsim_spec` for this set; the default one, with the levels of the files, if None.
+        spec: made by `climsim_spec` for this set; if None the default one, with the levels of the files and, where
+            the set has them, its cloud exponents (`q?_exp_lambda_large.txt` in the folder).
     Raises:
         EmagramError: if there is no such set, ClimSim publishes no normalisation of it, a file or a variable is missing
-            or of other levels, a scale is not positive, or the spec is of another set.
+            or of other levels, a scale is not positive, or the spec is of another set or its
+            clouds lack the exponents of the set.
     """
     folder, variables = Path(folder), variable_set(set_name)
     if set_name not in _FILES:
@@ -74,7 +83,9 @@ def read_climsim_normalisation(folder: Path, set_name: str, *, spec: EmulatorSpe
     names = _FILES[set_name]
     with open_netcdf(folder / names[0]) as file:
         n_level = read_dimension(file, "lev")
-    spec = spec or climsim_spec(set_name, n_level=n_level)
+    if spec is None:
+        exponents = read_cloud_exponents(folder, set_name) if set_name in _EXPONENTIAL else None
+        spec = climsim_spec(set_name, n_level=n_level, cloud_exponents=exponents)
     _check_spec(spec, variables, n_level)
     mean, largest, smallest = (_read(folder / name, variables.inputs, n_level) for name in names[:3])
     output_scale = _read(folder / names[3], variables.outputs, n_level)
@@ -97,10 +108,10 @@ def read_climsim_normalisation(folder: Path, set_name: str, *, spec: EmulatorSpe
 
 
 def _normalised(name: str, mean: Array, width: Array, is_raw: bool) -> tuple[Array, Array]:
-    """Mean and scale of a feature; an infinite scale where ClimSim's (x − mean) / 0 counts as 0."""
+    """Mean and scale of a feature; an infinite scale where ClimSim's (x − mean) / 0 counts as 0, or nearly so."""
     if is_raw or name == "cam_in_SNOWHICE":
         return np.zeros_like(mean), np.ones_like(mean)
-    return mean, np.where(width > 0.0, width, np.inf)
+    return mean, np.where(width > NARROWEST * width.max(), width, np.inf)
 
 
 def _training_range(
@@ -126,6 +137,12 @@ def _check_spec(spec: EmulatorSpec, variables: VariableSet, n_level: int) -> Non
     expected = climsim_spec(variables.name, n_level=n_level)
     if len(spec.features) != len(variables.inputs) or spec.outputs != expected.outputs:
         raise EmagramError(f"{label}: expected an emulator of that set, got one with other features or outputs")
+    for name, feature in zip(variables.inputs, spec.features, strict=True):
+        if variables.name in _EXPONENTIAL and name in CLOUD_INPUTS and feature.transform not in _RAW:
+            raise EmagramError(
+                f"{label}: expected '{name}' as 1 − e^(−λ q), which its files are for, got transform "
+                f"'{feature.transform}'; give climsim_spec the exponents of read_cloud_exponents"
+            )
 
 
 def _read(path: Path, names: tuple[str, ...], n_level: int) -> dict[str, Array]:

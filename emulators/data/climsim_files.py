@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ...physics.errors import EmagramError
 from ...physics.units import convert
 from ...physics.variables import Variable, find
+from ...physics.vertical import HybridCoordinate
 from .climsim_derived import Kind
 from .netcdf import open_netcdf
 from .noleap import date_of, seconds_of
@@ -33,6 +34,10 @@ FILLS: Mapping[str, float] = {"cam_in_SNOWHICE": 1.0e30}
 # say mol/mol (see the variables table).
 _SPELLINGS = {"W/m2": "W m-2", "N/m2": "N m-2", "m/s": "m s-1", "": "1", "fraction": "1", "unitless": "1"}
 _MISLABELLED = {"pbuf_ozone": "mol/mol", "pbuf_CH4": "mol/mol", "pbuf_N2O": "mol/mol"}
+# The hottest published air, at the top of the model, has 1322 K: sponge and model top, not an atmosphere.
+_WIDER = {"state_t": (100.0, 1500.0)}
+_PRESSURE_TOLERANCE = 1e-4  # relative, of pressure on the levels of the grid
+_STAMP_TOLERANCE = 3600  # s between the date inside a file and that of its name: a model may stamp the end of a step
 _NAME = re.compile(r"(?P<prefix>.+)\.(?P<kind>mli|mlo)\.(?P<date>\d{4}-\d{2}-\d{2}-\d{5})\.nc")
 
 
@@ -62,23 +67,33 @@ def parse_file_name(name: str) -> tuple[str, str, int] | None:
     return (match["prefix"], match["kind"], seconds_of(match["date"])) if match else None
 
 
-def read_raw(path: Path, names: Iterable[str], *, n_column: int, n_level: int) -> dict[str, Array]:
+def read_raw(
+    path: Path, names: Iterable[str], *, n_column: int, n_level: int, coordinate: HybridCoordinate | None = None
+) -> dict[str, Array]:
     """Read variables of one file, checked.
+
+    A file with `state_pmid` and `state_ps` must have the levels of `coordinate`; one with `ymd` and `tod` the date of
+    its name, within an hour.
 
     Args:
         path: NetCDF.
         names: of ClimSim, such as `state_t`.
         n_column, n_level: of the grid the file should be of.
+        coordinate: levels of that grid; None leaves pressure unchecked.
     Returns:
         by name, (n_column,) or (n_column, n_level), C-contiguous float64, in the units of the variables table.
     Raises:
         UnreadableFileError: if the file is missing, truncated or of another grid, or a variable is missing, has other
-            dimensions or units, or holds NaN, infinity, an undocumented fill or a value that no atmosphere has.
+            dimensions or units, or holds NaN, infinity, an undocumented fill or a value that no atmosphere has, or the
+            file is of another date.
     """
     try:
         with open_netcdf(path) as file:
             file.set_auto_maskandscale(False)
             _check_grid(file, path, n_column=n_column, n_level=n_level)
+            _check_date(file, path)
+            if coordinate is not None:
+                _check_levels(file, path, coordinate)
             return {name: _read(file, name, f"variable '{name}' of '{path}'") for name in names}
     except EmagramError as error:
         raise UnreadableFileError(str(error), Path(path)) from error
@@ -89,6 +104,9 @@ def write_pair(
 ) -> tuple[Path, Path]:
     """Write the two files of a time step; they appear under their names only when both are complete.
 
+    A pair of the same names is moved aside and comes back if the new one cannot take its place: there is never one file
+    of each, though for a moment, or where the process is killed, there may be one or none.
+
     Args:
         folder: an existing folder.
         prefix: of the names, such as "E3SM-MMF".
@@ -98,7 +116,7 @@ def write_pair(
         the two paths.
     Raises:
         EmagramError: if a name is unknown, shapes disagree, a value is not one that `read_raw` accepts, the folder
-            cannot be written or the disk is full; nothing is then left.
+            cannot be written or the disk is full; nothing is then left, and what was there before stays.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -109,14 +127,35 @@ def write_pair(
     try:
         for (_, variables), path, temporary in zip(contents, paths, temporaries, strict=True):
             _write(temporary, variables, time, label=path)
-        for path, temporary in zip(paths, temporaries, strict=True):
-            temporary.replace(path)
+        _exchange(temporaries, paths)
     except (OSError, RuntimeError) as error:
         raise EmagramError(f"file '{paths[0]}': expected to write it and its partner, got '{error}'") from error
     finally:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
     return paths[0], paths[1]
+
+
+def _exchange(new: list[Path], paths: list[Path]) -> None:
+    """Move files to their places all together or not at all.
+
+    Raises:
+        OSError: if one cannot be moved; every place then holds what it held before.
+    """
+    old = {path: path.with_name(f".{path.name}.{os.getpid()}.old") for path in paths if path.exists()}
+    moved: list[tuple[Path, Path]] = []
+    try:
+        for source, target in [*old.items(), *zip(new, paths, strict=True)]:
+            if source.is_dir():
+                raise IsADirectoryError(f"'{source}' is a folder")
+            source.replace(target)
+            moved.append((source, target))
+    except OSError:
+        for source, target in reversed(moved):
+            target.replace(source)
+        raise
+    for aside in old.values():
+        aside.unlink(missing_ok=True)
 
 
 def _check_grid(file: netCDF4.Dataset, path: Path, *, n_column: int, n_level: int) -> None:
@@ -126,6 +165,37 @@ def _check_grid(file: netCDF4.Dataset, path: Path, *, n_column: int, n_level: in
         sizes = " and ".join(f"{name} {found.get(name, 'absent')}" for name in expected)
         raise EmagramError(
             f"file '{path}': expected the grid with {n_column} columns (ncol) and {n_level} levels (lev), got {sizes}"
+        )
+
+
+def _check_date(file: netCDF4.Dataset, path: Path) -> None:
+    """Refuse a file whose `ymd` (such as 10201) and `tod` [s] are of another time than its name."""
+    named = parse_file_name(Path(path).name)
+    if named is None or not {"ymd", "tod"} <= set(file.variables):
+        return
+    ymd, tod = (int(np.ravel(file.variables[name][...])[0]) for name in ("ymd", "tod"))
+    date = f"{ymd // 10000:04d}-{ymd // 100 % 100:02d}-{ymd % 100:02d}-{tod:05d}"
+    try:
+        is_other = abs(seconds_of(date) - named[2]) > _STAMP_TOLERANCE
+    except EmagramError:
+        is_other = True
+    if is_other:
+        raise EmagramError(f"file '{path}': expected the date of its name inside it, got {date} (ymd and tod)")
+
+
+def _check_levels(file: netCDF4.Dataset, path: Path, coordinate: HybridCoordinate) -> None:
+    """Refuse pressure that is not that of the hybrid levels over the file's own surface."""
+    if not {"state_pmid", "state_ps"} <= set(file.variables):
+        return
+    found, surface = (_read(file, name, f"variable '{name}' of '{path}'") for name in ("state_pmid", "state_ps"))
+    interface = coordinate.interface_pressure(torch.from_numpy(surface)).numpy()
+    expected = 0.5 * (interface[:, 1:] + interface[:, :-1])
+    error = np.abs(found / expected - 1.0)
+    if not error.max() <= _PRESSURE_TOLERANCE:
+        column, level = np.unravel_index(int(error.argmax()), error.shape)
+        raise EmagramError(
+            f"file '{path}': of another grid or with its levels upside down: expected 'state_pmid' of "
+            f"{expected[column, level]:g} Pa at (column, level) ({column}, {level}), got {found[column, level]:g} Pa"
         )
 
 
@@ -204,7 +274,7 @@ def _converted(values: Array, name: str, found: str, label: str) -> Array:
 
 def _check_values(values: Array, name: str, label: str) -> None:
     """Refuse NaN, infinity, undocumented fills and what no atmosphere has, naming the first."""
-    smallest, largest = find(name, "climsim").valid_range
+    smallest, largest = _WIDER.get(name) or find(name, "climsim").valid_range
     if values.min() >= smallest and values.max() <= largest:  # False for NaN
         return
     allowed = (values >= smallest) & (values <= largest)

@@ -97,6 +97,9 @@ class Series:
     def split(self, name: str) -> Series:
         """The part that ClimSim calls `train`, `validation`, `scoring` or `test`, as far as it is recorded.
 
+        Steps are counted from the start of the part, not of the recording: they are ClimSim's own wherever the files
+        begin.
+
         Raises:
             EmagramError: if there is no such part, none of it is recorded, or not every step is (a stride over a
                 strided recording would be another one than ClimSim's).
@@ -107,14 +110,23 @@ class Series:
             raise EmagramError(
                 f"split '{name}': expected a series of every step, got one every {self._n_strided} steps"
             )
-        return self.select(SPLITS[name].start, SPLITS[name].stop, stride=SPLITS[name].stride)
+        part = SPLITS[name]
+        start, every = seconds_of(part.start), part.stride * self.interval
+        times = tuple(t for t in self.select(part.start, part.stop).times if (t - start) % every == 0)
+        if not times:
+            raise EmagramError(f"split '{name}' of {self._name}: expected one of its steps, got only others")
+        return replace(self, times=times)
 
     def divide(self, fractions: Sequence[float], *, separation: int = 0) -> tuple[Series, ...]:
-        """Consecutive parts, each contiguous in time, so that no part holds the neighbours of another's steps.
+        """Consecutive parts, each contiguous in time.
+
+        With no separation the last step of a part and the first of the next are neighbours, nearly the same columns,
+        and a variable of the steps before (`_prvphy`, `_dyn`) looks into the part before.
 
         Args:
             fractions: of the chosen steps, in order of time, positive; together at most 1.
-            separation: steps left out between parts.
+            separation: chosen steps left out at the start of every part but the first; the times between two parts
+                are then separation + 1 steps apart, and a later part is shorter by as much.
         Raises:
             EmagramError: if the fractions are not such, or a part has no step.
         """
@@ -166,6 +178,7 @@ def find_series(
     time_step: float = 1200.0,
     start: str | None = None,
     stop: str | None = None,
+    interval: int | None = None,
 ) -> Series:
     """Find the file pairs in a folder and the folders below it.
 
@@ -174,9 +187,11 @@ def find_series(
         prefix: of the files' names; None if there is only one.
         time_step: [s] of the physics.
         start, stop: look only at files from and to these dates, `YYYY-MM[-DD[-SSSSS]]`, inclusive.
+        interval: [s] between the steps as they were recorded; None is the least that is found, and what is left of a
+            series when every second file is lost is then taken for a coarser recording.
     Raises:
         EmagramError: if there is no such folder or file, files of several prefixes, one time twice, a file without its
-            partner, or a gap: the sentence names the first.
+            partner, another interval, or a gap: the sentence names the first.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -186,7 +201,7 @@ def find_series(
     label = f"series '{prefix}' in '{folder}'"
     _require_partners(found, prefix, label)
     times = sorted(found["mli"])
-    interval = _require_regular(times, time_step, label)
+    interval = _require_regular(times, time_step, interval, label)
     recorded = {time: (found["mli"][time], found["mlo"][time]) for time in times}
     return Series(folder, prefix, time_step, interval, recorded, tuple(times))
 
@@ -244,15 +259,20 @@ def _require_partners(found: Found, prefix: str, label: str) -> None:
         )
 
 
-def _require_regular(times: list[int], time_step: float, label: str) -> int:
-    """The interval between steps [s]; the first that is longer is a gap."""
+def _require_regular(times: list[int], time_step: float, expected: int | None, label: str) -> int:
+    """The interval between steps [s], the expected one if given; the first that is longer is a gap."""
     if time_step <= 0.0 or time_step != int(time_step):
         raise EmagramError(f"{label}: expected a time step of whole seconds, got {time_step:g} s")
+    if expected is not None and (expected <= 0 or expected % int(time_step)):
+        raise EmagramError(f"{label}: expected an interval of a multiple of {time_step:g} s, got {expected} s")
     if len(times) == 1:
-        return int(time_step)
+        return expected or int(time_step)
     interval = min(later - earlier for earlier, later in pairwise(times))
     if interval % int(time_step):
         raise EmagramError(f"{label}: expected steps of a multiple of {time_step:g} s, got {interval} s between two")
+    if expected is not None and interval < expected:
+        raise EmagramError(f"{label}: expected a step every {expected} s, got two {interval} s apart")
+    interval = expected or interval
     for earlier, later in pairwise(times):
         if later - earlier != interval:
             raise EmagramError(

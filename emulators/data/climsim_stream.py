@@ -50,7 +50,7 @@ class ColumnStream:
         series: the chosen steps. Where the variables need the steps before, those must be recorded
             (`Series.with_previous`).
         spec: inputs and outputs to deliver.
-        grid: of the columns; a file of another grid is an error.
+        grid: of the columns; a file of another number of columns, or with pressure of other levels, is an error.
         buffer_columns: columns in the shuffle buffer; each takes 8 bytes a value (v1: 2.5 kB, v2_rh: 8 kB).
         workers: processes that read ahead; 0 reads in this one.
         unreadable: "error" raises at the first file that cannot be used; "skip" leaves out the steps that need it,
@@ -181,7 +181,13 @@ class _StepReader:
     def read(self, files: StepFiles, rows: Array) -> Unreadable | None:
         size = {"n_column": self.grid.n_column, "n_level": self.grid.n_level}
         try:
-            raw = {place: read_raw(path, self.wanted[place], **size) for place, path in files}
+            # the files before the physics have the pressure; every one is compared with the grid
+            raw = {
+                place: read_raw(
+                    path, self.wanted[place], **size, coordinate=self.grid.coordinate if place[1] == "mli" else None
+                )
+                for place, path in files
+            }
         except UnreadableFileError as error:
             return Unreadable(error.path, str(error))
         fields = derive(self.names, raw, time_step=self.time_step, grid=self.grid)

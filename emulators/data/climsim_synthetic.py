@@ -31,7 +31,7 @@ CORRELATION_LEVELS = 6.0
 STEP_CORRELATION = 0.999
 """Of a rank with itself a step later."""
 PHYSICS_SHARE = 0.01
-"""Standard deviation of what the physics does to a state, over that of the state."""
+"""x, where a state's ranks before and after the physics correlate with 1 − x²: their change has the spread √2 x."""
 MOISTURE_CORRELATION = 0.9
 """Of water vapour with temperature: warm air is moist."""
 

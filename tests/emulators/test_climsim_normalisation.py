@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from emagram.emulators.climsim import climsim_spec, pack_inputs, read_cloud_exponents
+from emagram.emulators.climsim import CLOUD_INPUTS, climsim_spec, pack_inputs, read_cloud_exponents
 from emagram.emulators.climsim_normalisation import read_climsim_normalisation
 from emagram.emulators.data.climsim_grid import built_in_grid
 from emagram.emulators.data.climsim_sets import VARIABLE_SETS, is_profile, variable_set
@@ -87,6 +87,20 @@ def test_what_has_no_range_is_zero_and_snow_is_as_it_is(folder: Path) -> None:
     assert float(snow.max()) < 1.0
 
 
+def test_a_range_of_nothing_is_zero_and_of_float32(folder: Path) -> None:
+    widths = np.linspace(1.0, 2.0, N_LEVEL) * 1e-4
+    widths[:4] = 0.0, 1e-45, 1e-17, 1e-14  # of 2e-4: nothing, next to nothing, and twice something
+    zero = {"state_q0002": np.zeros(N_LEVEL)}
+    for file, values in zip(V1_FILES, (zero, {"state_q0002": widths}, zero), strict=True):
+        with netCDF4.Dataset(folder / file, "a") as opened:
+            opened["state_q0002"][...] = values["state_q0002"]
+    found = read_climsim_normalisation(folder, "v2")
+    scale = found.feature_scale[variable_set("v2").input_slices(N_LEVEL)["state_q0002"]]
+    assert scale.isinf().tolist() == [True, True, True] + [False] * (N_LEVEL - 3)
+    np.testing.assert_array_equal(scale[3:], widths[3:])
+    assert bool((3e-6 / scale).float().isfinite().all())
+
+
 def test_training_ranges_are_those_of_the_files(folder: Path) -> None:
     found = read_climsim_normalisation(folder, "v2")
     places = dict(found.spec.input_slices())
@@ -138,7 +152,21 @@ def test_climsims_files_are_read_for_every_set_that_has_any(real: dict[str, Norm
     assert found.feature_mean.numel() == variable_set(set_name).n_input(60)
     assert found.output_scale.numel() == variable_set(set_name).n_output(60)
     # constant methane and nitrous oxide below the stratosphere
-    assert int(found.feature_scale.isinf().sum()) == (0 if set_name == "v1" else 66)
+    # and cloud liquid in the 24 levels where its range is 1e-12 of its largest or less, which only v2 has as it is
+    expected = {"v1": 0, "v2": 66 + 24}.get(set_name, 66)
+    assert int(found.feature_scale.isinf().sum()) == expected
+
+
+@pytest.mark.real_data
+def test_no_humid_air_overflows_a_network(real: dict[str, Normalisation]) -> None:
+    """Ranges of 1e-45 at the top: a feature of float32 stays finite for any cloud."""
+    found = real["v2"]
+    for name in ("state_q0002", "state_q0003"):
+        at = variable_set("v2").input_slices(60)[name]
+        cloud = torch.full((60,), 3e-6, dtype=torch.float64)
+        feature = ((cloud - found.feature_mean[at]) / found.feature_scale[at]).float()
+        assert bool(feature.isfinite().all())
+        assert bool((feature[:5] == 0.0).all()) == (name == "state_q0002")
 
 
 @pytest.mark.real_data
@@ -197,10 +225,31 @@ def test_columns_drawn_from_climsim_fit_its_normalisation(
 
 
 @pytest.mark.real_data
-def test_cloud_exponentials_spread_between_zero_and_one(real_data: Path) -> None:
+@pytest.mark.parametrize("set_name", ["v2_rh_mc", "v4", "v5", "v6", "v7"])
+def test_cloud_exponentials_spread_between_zero_and_one(
+    real: dict[str, Normalisation], real_data: Path, set_name: str
+) -> None:
+    """As a network sees them: raw mixing ratios, which the files' mean 0 and range 1 would leave at 1e-5, do not."""
+    folder, found, grid = real_data / "climsim/normalization", real[set_name], built_in_grid(96)
+    assert found.spec == climsim_spec(set_name, cloud_exponents=read_cloud_exponents(folder, set_name))
+    steps = tuple(generate_climsim(real_data / "climsim/column_statistics.nc", grid, 3, seed=4))
+    rows = pack_inputs(found.spec, samples_of(found.spec, grid, steps, 2).inputs)
+    clouds = {n: at for n, at in variable_set(set_name).input_slices(60).items() if n in CLOUD_INPUTS}
+    assert clouds
+    for at in clouds.values():
+        assert bool((found.feature_scale[at] == 1.0).all())
+        assert not found.feature_mean[at].any()
+        cloud = (rows[:, at] - found.feature_mean[at]) / found.feature_scale[at]
+        assert float(cloud.min()) > -0.01
+        assert float(cloud.max()) <= 1.0
+        assert 0.1 < float(cloud.std(dim=0).max()) < 1.0
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("set_name", ["v2_rh_mc", "v4", "v5", "v6", "v7"])
+def test_clouds_without_the_exponents_of_their_set_are_refused(real_data: Path, set_name: str) -> None:
     folder = real_data / "climsim/normalization"
-    spec = climsim_spec("v5", cloud_exponents=read_cloud_exponents(folder, "v5"))
-    found = read_climsim_normalisation(folder, "v5", spec=spec)
-    at = variable_set("v5").input_slices(60)["state_qn"]
-    assert bool((found.feature_scale[at] == 1.0).all())
-    assert not found.feature_mean[at].any()
+    with pytest.raises(
+        EmagramError, match=r"expected 'state_q(n|0002)' as 1 − e\^\(−λ q\).*got transform '(sum|identity)'"
+    ):
+        read_climsim_normalisation(folder, set_name, spec=climsim_spec(set_name))

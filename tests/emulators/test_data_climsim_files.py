@@ -23,7 +23,8 @@ from emagram.emulators.data.climsim_files import (
 )
 from emagram.emulators.data.noleap import seconds_of
 from emagram.physics.errors import EmagramError
-from emagram.physics.variables import VARIABLES
+from emagram.physics.variables import VARIABLES, find
+from emagram.physics.vertical import HybridCoordinate
 from toy_series import ToySeries, write_series
 
 TIME = seconds_of("0003-04-05-01200")
@@ -139,6 +140,9 @@ BAD = {
     "minus 999": (edit("state_q0001", put((1, 1), -999.0)), "'state_q0001'.*got -999"),
     "unit": (edit("state_t", lambda v: v.setncattr("units", "furlong")), "converts to 'K', got 'furlong'"),
     "packed": (edit("state_t", lambda v: v.setncattr("scale_factor", 2.0)), "plain numbers, got packed"),
+    "another day": (edit("ymd", put((), 30406)), "the date of its name inside it, got 0003-04-06-01200"),
+    "another hour": (edit("tod", put((), 9600)), "the date of its name inside it, got 0003-04-05-09600"),
+    "no day": (edit("ymd", put((), 19990231)), "the date of its name inside it, got 1999-02-31-01200"),
     "renamed": (lambda file: file.renameVariable("state_t", "T"), "'state_t'.*got no such variable"),
     "axes": (lambda file: file.renameVariable("state_ps", "a") or file.renameVariable("state_t", "state_ps"),
              r"expected dimensions \('ncol',\), got \('lev', 'ncol'\)"),
@@ -163,6 +167,68 @@ def test_what_cannot_be_used_is_named(pair: tuple[Path, Path], what: str) -> Non
 def test_a_file_of_another_grid_is_named(pair: tuple[Path, Path], n_column: int, n_level: int) -> None:
     with pytest.raises(EmagramError, match=r"toy\.mli.*expected the grid with .*, got ncol 24 and lev 7"):
         read(pair[0], "state_t", n_column=n_column, n_level=n_level)
+
+
+def flip_levels(file: netCDF4.Dataset) -> None:
+    for variable in file.variables.values():
+        if variable.dimensions == ("lev", "ncol"):
+            variable[...] = variable[...][::-1]
+
+
+def test_the_pressure_must_be_that_of_the_grid(toy: ToySeries, pair: tuple[Path, Path]) -> None:
+    of = toy.grid.coordinate
+
+    def read_on(coordinate: HybridCoordinate) -> None:
+        read_raw(pair[0], ["state_t"], n_column=24, n_level=7, coordinate=coordinate)
+
+    read_on(of)
+    lifted = tuple(a + 0.002 * (0 < k < 7) for k, a in enumerate(of.hyai))
+    with pytest.raises(UnreadableFileError, match=r"toy\.mli.*of another grid or .* got [\d.]+ Pa") as caught:
+        read_on(HybridCoordinate(lifted, of.hybi, of.p0))
+    assert caught.value.path == pair[0]
+    with netCDF4.Dataset(pair[0], "a") as file:
+        flip_levels(file)
+    with pytest.raises(UnreadableFileError, match=r"toy\.mli.*levels upside down"):
+        read_on(of)
+    with netCDF4.Dataset(pair[0], "a") as file:
+        file.renameVariable("state_pmid", "pressure")
+    read_on(of)  # nothing to compare with
+
+
+def test_a_grid_a_little_different_is_noticed_and_rounding_is_not(toy: ToySeries, tmp_path: Path) -> None:
+    of, step = toy.grid.coordinate, toy.steps[0]["mli"]
+    for change, is_read in ((5e-5, True), (2e-4, False)):
+        mli = step | {"state_pmid": step["state_pmid"] * (1.0 + change)}
+        path, _ = write_pair(tmp_path, "toy", TIME, mli, toy.steps[0]["mlo"])
+        if is_read:
+            read_raw(path, [], n_column=24, n_level=7, coordinate=of)
+        else:
+            with pytest.raises(EmagramError, match="of another grid"):
+                read_raw(path, [], n_column=24, n_level=7, coordinate=of)
+
+
+def test_a_date_at_the_end_of_the_step_is_of_the_step(pair: tuple[Path, Path]) -> None:
+    with netCDF4.Dataset(pair[0], "a") as file:
+        file["tod"][...] = 2400
+    read(pair[0], "state_t")
+
+
+@pytest.mark.real_data
+def test_published_extremes_are_read(real_data: Path, tmp_path: Path) -> None:
+    """The hottest published air has 1322 K, at the top level."""
+    folder = real_data / "climsim/normalization"
+    with netCDF4.Dataset(folder / "input_min.nc") as low, netCDF4.Dataset(folder / "input_max.nc") as high:
+        names = sorted(
+            set(low.variables) & {v.aliases.get("climsim") for v in VARIABLES.values()} - {"cam_in_SNOWHICE"}
+        )
+        extremes = {name: np.stack([np.ma.filled(file[name][...], np.nan) for file in (low, high)]) for name in names}
+    assert extremes["state_t"].max() > 1300.0
+    assert len(names) > 20
+    layers = {name: value for name, value in extremes.items() if find(name, "climsim").dimension == "layer"}
+    path, _ = write_pair(tmp_path, "x", TIME, extremes, layers)
+    found = read(path, *names, n_column=2, n_level=60)
+    for name in names:
+        np.testing.assert_array_equal(found[name], extremes[name])
 
 
 def test_missing_truncated_and_foreign_files_are_named(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -212,6 +278,44 @@ def test_a_pair_replaces_one_and_is_never_half_there(
         write_pair(pair[0].parent, "toy", TIME, toy.steps[0]["mli"], toy.steps[0]["mlo"])
     assert [path.read_bytes() for path in pair] == before
     assert sorted(pair[0].parent.iterdir()) == sorted(pair)
+
+
+@pytest.mark.parametrize("refused", ["mli", "mlo"])
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_file_that_cannot_take_its_place_leaves_no_mixed_pair(
+    toy: ToySeries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, is_new: bool
+) -> None:
+    first, second = toy.steps[0], {k: {n: v.copy() for n, v in toy.steps[0][k].items()} for k in ("mli", "mlo")}
+    for kind in second:
+        second[kind]["state_t"] += 1.0
+    if not is_new:
+        write_pair(tmp_path, "toy", TIME, first["mli"], first["mlo"])
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    replace = Path.replace
+
+    def refuse(source: Path, target: Path) -> Path:
+        if source.name.endswith(".partial") and f".{refused}." in target.name:
+            raise PermissionError(13, "Permission denied")
+        return replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(EmagramError, match=r"toy\.mli.*Permission denied"):
+            write_pair(tmp_path, "toy", TIME, second["mli"], second["mlo"])
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    pair = write_pair(tmp_path, "toy", TIME, second["mli"], second["mlo"])
+    assert sorted(tmp_path.iterdir()) == sorted(pair)
+    for path, kind in zip(pair, ("mli", "mlo"), strict=True):
+        np.testing.assert_array_equal(read(path, "state_t")["state_t"], second[kind]["state_t"])
+
+
+@pytest.mark.parametrize("kind", ["mli", "mlo"])
+def test_a_folder_of_the_name_of_a_file_stays(toy: ToySeries, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / file_name("toy", kind, TIME)  # type: ignore[arg-type]
+    folder.mkdir()
+    with pytest.raises(EmagramError, match="is a folder"):
+        write_pair(tmp_path, "toy", TIME, toy.steps[0]["mli"], toy.steps[0]["mlo"])
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_the_toy_has_every_variable_of_the_files(toy: ToySeries) -> None:

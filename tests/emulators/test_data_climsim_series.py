@@ -154,6 +154,31 @@ def test_splits_are_climsims() -> None:
     assert list(SPLITS) == ["train", "validation", "scoring", "test"]
 
 
+@pytest.mark.parametrize("late", [1, 5, 7, 600])
+@pytest.mark.parametrize("name", ["train", "validation", "scoring"])
+def test_a_recording_that_begins_late_has_climsims_steps(name: str, late: int) -> None:
+    first = seconds_of(SPLITS[name].start)
+    whole, part = (in_memory(2000, first=first + late_by * STEP).split(name).times for late_by in (0, late))
+    assert part[0] - (first + late * STEP) < SPLITS[name].stride * STEP
+    shared = [time for time in whole if time >= part[0]]
+    assert part[: len(shared)] == tuple(shared)
+    with pytest.raises(EmagramError, match=f"split '{name}' of .*: expected one of its steps, got only others"):
+        in_memory(3, first=first + STEP).split(name)
+
+
+def test_a_regular_remainder_is_a_gap_where_the_interval_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, regular(10, 2 * STEP))
+    assert find_series(tmp_path).interval == find_series(tmp_path, interval=2 * STEP).interval == 2 * STEP
+    with pytest.raises(EmagramError, match="every 1200 s, got a gap: none at 0001-02-01-01200"):
+        find_series(tmp_path, interval=STEP)
+    with pytest.raises(EmagramError, match="expected a step every 4800 s, got two 2400 s apart"):
+        find_series(tmp_path, interval=4 * STEP)
+    for interval in (0, -STEP, 1800):
+        with pytest.raises(EmagramError, match=f"an interval of a multiple of 1200 s, got {interval} s"):
+            find_series(tmp_path, interval=interval)
+    assert find_series(tmp_path, stop="0001-02-01-00000", interval=7 * STEP).interval == 7 * STEP
+
+
 @given(n=st.integers(30, 200), separation=st.integers(0, 3))
 def test_parts_are_contiguous_and_apart(n: int, separation: int) -> None:
     series = in_memory(n)

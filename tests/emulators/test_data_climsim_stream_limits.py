@@ -7,9 +7,11 @@ import multiprocessing
 import os
 import signal
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from emagram.emulators.data.climsim_grid import built_in_grid
 from emagram.emulators.data.climsim_series import Series, find_series
 from emagram.emulators.data.climsim_stream import ColumnStream
 from emagram.physics.errors import EmagramError
+from emagram.physics.vertical import HybridCoordinate
 from toy_series import (
     N_COLUMN,
     N_LEVEL,
@@ -179,10 +182,13 @@ if __name__ == "__main__":
 def test_memory_does_not_grow_with_the_series(tmp_path: Path, workers: int) -> None:
     """500 steps of 384 columns are 1.5 GB of v2_rh; the buffer and what is on its way are some 130 MB.
 
-    The files are hard links to those of a few steps.
+    The files are hard links to those of a few steps, without a date inside.
     """
     toy = write_series(tmp_path / "series", 4, n_column=384, n_level=60)
     series = find_series(toy.folder)
+    for path in toy.folder.iterdir():
+        with netCDF4.Dataset(path, "a") as file:
+            file.renameVariable("ymd", "old")
     for number in range(4, 500):
         for kind in ("mli", "mlo"):
             source = series.path(toy.times[number % 4], kind)  # type: ignore[arg-type]
@@ -196,3 +202,26 @@ def test_memory_does_not_grow_with_the_series(tmp_path: Path, workers: int) -> N
     print("MB beyond the libraries:", grown)
     assert float(grown[500]) < 200.0
     assert float(grown[500]) < float(grown[144]) + 40.0
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_series_of_another_grid_of_the_same_sizes_is_an_error(toy: ToySeries, series: Series, workers: int) -> None:
+    """Here every file is; in a folder of mixed files one that is not is found as well."""
+    of = toy.grid.coordinate
+    lifted = HybridCoordinate(tuple(a + 0.002 * (0 < k < N_LEVEL) for k, a in enumerate(of.hyai)), of.hybi, of.p0)
+    source = ColumnStream(series, spec("v1"), replace(toy.grid, coordinate=lifted), workers=workers)
+    with pytest.raises(EmagramError, match=r"toy\.mli.*of another grid"):
+        list(source.batches(32, seed=0))
+
+
+def test_one_file_upside_down_is_found(tmp_path: Path) -> None:
+    toy = write_series(tmp_path, 3)
+    series = find_series(tmp_path)
+    with netCDF4.Dataset(series.path(toy.times[1], "mli"), "a") as file:
+        for variable in file.variables.values():
+            if variable.dimensions == ("lev", "ncol"):
+                variable[...] = variable[...][::-1]
+    with pytest.raises(EmagramError, match=r"toy\.mli\.0001-02-01-01200\.nc.*levels upside down"):
+        list(stream(toy, series).ordered())
+    skipping = stream(toy, series, unreadable="skip")
+    assert [time for time, _ in skipping.ordered()] == [toy.times[0], toy.times[2]]
