@@ -26,18 +26,26 @@ def claim_folder(folder: Path, config: "DataclassInstance") -> None:
     """Make a folder and write `configuration.json` and `versions.json`, or check that it holds this configuration.
 
     Raises:
-        EmagramError: if the folder holds another configuration.
+        EmagramError: if the folder holds another configuration or a damaged one.
         OSError: if it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CONFIGURATION_NAME
     configuration = as_json(config)
     if path.exists():
-        if json.loads(path.read_text()) != configuration:
+        if _read_json(path) != configuration:
             raise EmagramError(f"run folder '{folder}': expected the same configuration, got another one there")
         return
     write_json(folder / "versions.json", versions())
     write_json(path, configuration)
+
+
+def _read_json(path: Path) -> Any:
+    """What a JSON file holds; raises EmagramError if it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON as well as of UTF-8
+        raise EmagramError(f"run folder's file '{path}': expected JSON, got {error}") from error
 
 
 def as_json(config: "DataclassInstance") -> dict[str, Any]:

@@ -112,6 +112,6 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     name = next(name for name in ("kind", "source") if all(name in hint for hint in hints))
     by_name = {typing.get_args(hint[name])[0]: kind for hint, kind in zip(hints, kinds, strict=True)}
     chosen = value.get(name) if isinstance(value, dict) else None
-    if chosen not in by_name:
+    if not isinstance(chosen, str) or chosen not in by_name:
         raise EmagramError(f"configuration {where}: expected a table with '{name}' one of {list(by_name)}")
     return _convert(by_name[chosen], value, where)

@@ -59,7 +59,16 @@ def require_identity(found: Mapping[str, Any], expected: Mapping[str, Any], path
     """
     for key, value in expected.items():
         if found.get(key) != value:
-            raise EmagramError(f"checkpoint '{path}': expected {key} {value}, got {found.get(key)}")
+            what, want, got = _first_difference(key, value, found.get(key))
+            raise EmagramError(f"checkpoint '{path}': expected {what} {want}, got {got}")
+
+
+def _first_difference(key: str, expected: Any, found: Any) -> tuple[str, Any, Any]:
+    """Of two lists of equal length the first entries that differ, which a sentence can hold, and where they stand."""
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        pairs = zip(expected, found, strict=True)
+        return next((f"{key} [{n}]", want, got) for n, (want, got) in enumerate(pairs) if want != got)
+    return key, expected, found
 
 
 def remove_partial_files(folder: Path, names: tuple[str, ...]) -> None:

@@ -43,10 +43,12 @@ class AdamWConfig:
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "epsilon"):
-            if not getattr(self, name) > 0.0:
-                raise EmagramError(f"optimiser '{name}': expected a positive number, got {getattr(self, name)}")
-        if not self.weight_decay >= 0.0:
-            raise EmagramError(f"optimiser 'weight_decay': expected no negative number, got {self.weight_decay}")
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise EmagramError(f"optimiser '{name}': expected a positive finite number, got {getattr(self, name)}")
+        if not 0.0 <= self.weight_decay < math.inf:
+            raise EmagramError(
+                f"optimiser 'weight_decay': expected a finite number ≥ 0, got {self.weight_decay}"
+            )
         if self.decayed not in ("all", "matrices"):
             raise EmagramError(f"optimiser 'decayed': expected 'all' or 'matrices', got '{self.decayed}'")
         if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in self.betas):

@@ -119,7 +119,7 @@ def from_environment(*, timeout: float = TIMEOUT) -> Iterator[Parallel]:
     """Join the processes that torchrun started, over gloo, for the length of a `with` block.
 
     The environment variables RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT are read; without WORLD_SIZE torchrun did
-    not start this process, and it is alone.
+    not start this process, and it is alone, as it is where WORLD_SIZE is 1, which needs none of the others.
 
     Args:
         timeout: [s] that a rank waits for the others.
@@ -129,11 +129,12 @@ def from_environment(*, timeout: float = TIMEOUT) -> Iterator[Parallel]:
     if "WORLD_SIZE" not in os.environ:
         yield ALONE
         return
-    rank, world, _ = (_number(name) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
-    parallel = Parallel(rank, world)
+    world = _number("WORLD_SIZE")
     if world == 1:
-        yield parallel
+        yield ALONE
         return
+    rank, _ = (_number(name) for name in ("RANK", "MASTER_PORT"))
+    parallel = Parallel(rank, world)
     _text("MASTER_ADDR")
     with parallel._joined():
         dist.init_process_group("gloo", init_method="env://", timeout=timedelta(seconds=timeout))

@@ -16,6 +16,7 @@ from ..networks.climsim_mlp import require_unshifted
 from .averaging import WeightAverage
 from .checkpoint import CHECKPOINT_NAME, parse_checkpoint, remove_partial_files, require_identity, save_checkpoint
 from .folder_lock import FolderLock
+from .identity import describe_emulator
 from .log import JSON_LOG_NAME, LOG_COLUMNS, LOG_NAME, Log, epochs_since_best, write_log
 from .objectives import Objective
 from .optimisation import AdamWConfig, Optimisation, Precision
@@ -60,8 +61,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "gradient_clip", "checkpoint_interval", "validation_batch_size"):
-            if not getattr(self, name) > 0:
-                raise EmagramError(f"training '{name}': expected a positive number, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise EmagramError(f"training '{name}': expected a positive finite number, got {getattr(self, name)}")
         if self.average_decay is not None and not 0.0 < self.average_decay < 1.0:
             raise EmagramError(f"training 'average_decay': expected a number in (0, 1), got {self.average_decay}")
         if self.patience is not None and self.patience < 1:
@@ -123,6 +124,7 @@ class Trainer:
             raise EmagramError(f"training: expected columns to train and to validate on, got {n_column}")
         require_unshifted(emulator.network, emulator.output_mean)
         self.config, self.emulator, self.objective = config, emulator, objective
+        self.description = describe_emulator(emulator)  # before a checkpoint puts its own normalisation in place
         self.train_samples, self.validation_samples = train, validation
         self.seed, self.folder, self.parallel = seed, Path(folder), parallel
         self.optimisation = Optimisation(
@@ -189,7 +191,8 @@ class Trainer:
         if data is None:
             return
         state = parse_checkpoint(data, path)
-        require_identity(state["identity"], self._identity(), path)
+        with self.parallel.together():
+            require_identity(state["identity"], self._identity(), path)
         self.emulator.load_state_dict(state["emulator"])
         self.optimisation.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
@@ -273,6 +276,7 @@ class Trainer:
             "processes": self.parallel.world,
             "network": str(self.emulator.network),
             "shapes": shapes,
+            **self.description,
         }
 
     def _write(self) -> None:

@@ -96,6 +96,13 @@ def test_a_folder_of_another_configuration_is_refused(run: tuple[Path, dict]) ->
         Experiment(dataclasses.replace(CONFIG, seeds=(5,)), run[0])
 
 
+@pytest.mark.parametrize("content", [b"", b'{"name": ', b"\xff"])
+def test_a_folder_of_a_damaged_configuration_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "configuration.json").write_bytes(content)
+    with pytest.raises(EmagramError, match=r"run folder's file '.*configuration\.json': expected JSON, got"):
+        Experiment(CONFIG, tmp_path)
+
+
 def test_every_site_is_scored_by_the_fold_that_holds_it_out(run: tuple[Path, dict]) -> None:
     experiment = Experiment(CONFIG, run[0])
     site = experiment.columns["site"].values

@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from emagram.emulators.training.objectives import RadiationObjectiveConfig
 from emagram.emulators.training.optimisation import AdamWConfig, Optimisation
 from emagram.emulators.training.parallel import Parallel
 from emagram.emulators.training.samples import Samples
-from emagram.emulators.training.trainer import TrainingConfig
+from emagram.emulators.training.trainer import Trainer, TrainingConfig
 from emagram.physics.errors import EmagramError
 from radiation import radiation_samples, random_emulator
 from training_runs import EVERYTHING, SHORT, assert_same_state, make_trainer, weights, without_times
@@ -259,6 +260,32 @@ def test_the_learning_rate_of_a_step_is_the_one_given() -> None:
     assert 0.5e-3 < change < 3e-3  # AdamW's early steps are about one learning rate long
 
 
+def test_every_step_has_the_learning_rate_of_its_share_of_all_steps(tmp_path: Path) -> None:
+    """A warm-up over 30 % of the steps, then half a cosine, across epochs and across an interruption."""
+    rates: list[tuple[float, ...]] = []
+
+    def trainer() -> Trainer:
+        made = make_trainer(tmp_path, config=dataclasses.replace(EVERYTHING, patience=None, epochs=5))
+        made.optimisation.optimiser.register_step_pre_hook(
+            lambda optimiser, *_: rates.append(tuple(group["lr"] for group in optimiser.param_groups))
+        )
+        return made
+
+    def stop(epoch: int) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer().fit(stop)
+    trainer().fit()
+    n_step = 5 * 3  # 48 columns in batches of 16
+    shares = [(step + 1) / n_step for step in range(n_step)]
+    expected = [0.2 * (s / 0.3 if s < 0.3 else (1.0 + math.cos(math.pi * (s - 0.3) / 0.7)) / 2.0) for s in shares]
+    assert len(rates) == n_step
+    for found, want in zip(rates, expected, strict=True):
+        assert found == pytest.approx((want, want), rel=1e-12, abs=1e-15)
+
+
 def test_matrices_alone_may_decay() -> None:
     spec, samples = radiation_samples()
     network = random_emulator(spec, samples).network
@@ -295,6 +322,8 @@ def test_training_needs_columns(tmp_path: Path) -> None:
         {"epochs": 0},
         {"batch_size": -1},
         {"gradient_clip": 0.0},
+        {"gradient_clip": float("inf")},
+        {"gradient_clip": float("nan")},
         {"checkpoint_interval": 0},
         {"validation_batch_size": 0},
         {"average_decay": 1.0},
@@ -311,7 +340,9 @@ def test_settings_out_of_range_are_refused(setting: dict) -> None:
     [
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
+        {"learning_rate": float("inf")},
         {"weight_decay": -1.0},
+        {"weight_decay": float("inf")},
         {"betas": (0.9, 1.0)},
         {"betas": (0.9,)},
         {"epsilon": 0.0},

@@ -1,19 +1,29 @@
 """One training at a time in a folder, and checkpoints that are refused."""
 
 import dataclasses
+import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from emagram.emulators.emulator import ColumnEmulator, EmulatorSpec
+from emagram.emulators.features import Feature
+from emagram.emulators.networks import DenseConfig
+from emagram.emulators.statistics import stream_normalisation
 from emagram.emulators.training.checkpoint import CHECKPOINT_NAME, load_checkpoint, remove_partial_files
 from emagram.emulators.training.folder_lock import LOCK_NAME, FolderLock
+from emagram.emulators.training.identity import describe_emulator
+from emagram.emulators.training.objectives import NormalisedObjectiveConfig
+from emagram.emulators.training.samples import Samples
 from emagram.emulators.training.schedules import ConstantSchedule
+from emagram.emulators.training.trainer import TrainingConfig
 from emagram.physics.errors import EmagramError
 from training_runs import SHORT, make_trainer
 
@@ -140,3 +150,65 @@ def test_something_else_than_a_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save({"identity": make_trainer, "log": []}, path)  # code, which is not executed
     with pytest.raises(EmagramError, match="expected a complete checkpoint"):
         make_trainer(tmp_path).fit()
+
+
+HEATING = "tendency_of_air_temperature_due_to_model_physics"
+MOISTENING = "tendency_of_specific_humidity_due_to_model_physics"
+
+
+def fit_profiles(
+    folder: Path, outputs: tuple[str, ...] = (HEATING, MOISTENING), *, epochs: int = 1, **change: Any
+) -> None:
+    """Train on random columns of temperature, with a change to the emulator's specification or to the data."""
+    offset, seed = change.pop("offset", 280.0), change.pop("seed", 0)
+    random = torch.Generator().manual_seed(seed)
+    inputs = {"air_temperature": offset + torch.randn(32, 3, generator=random, dtype=torch.float64)}
+    targets = {name: torch.randn(32, 3, generator=random, dtype=torch.float64) for name in (HEATING, MOISTENING)}
+    features = (Feature(change.pop("transform", "identity"), ("air_temperature",)),)
+    spec = EmulatorSpec(3, ("air_temperature",), outputs, features, **change)
+    samples = Samples(inputs, {name: targets[name] for name in outputs})
+    torch.manual_seed(0)
+    emulator = ColumnEmulator(spec, DenseConfig((4,)).build(spec.layout))
+    stream_normalisation([samples], spec).apply(emulator)
+    objective = NormalisedObjectiveConfig().build(emulator)
+    sources = {"train": samples, "validation": samples}
+    config = TrainingConfig(epochs=epochs, checkpoint_interval=1)
+    config.build(emulator, objective, **sources, seed=0, folder=folder).fit()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"outputs": (MOISTENING, HEATING)}, rf"expected outputs \[0\] {MOISTENING}, got {HEATING}"),
+        ({"time_step": 1200.0}, "expected time_step 1200.0, got None"),
+        ({"transform": "log"}, r"expected features \[0\] .*'log'.*, got .*'identity'"),
+        ({"offset": 200.0}, r"expected normalisation \(SHA-256\) [0-9a-f]{64}, got [0-9a-f]{64}"),
+        ({"seed": 1}, "expected normalisation"),
+    ],
+)
+def test_a_checkpoint_of_another_emulator_or_of_other_data_is_refused(
+    tmp_path: Path, change: dict, message: str
+) -> None:
+    """Though the number of columns and every shape are the same."""
+    fit_profiles(tmp_path)
+    fit_profiles(tmp_path)
+    before = (tmp_path / CHECKPOINT_NAME).read_bytes()
+    with pytest.raises(EmagramError, match=message):
+        fit_profiles(tmp_path, **change)
+    assert (tmp_path / CHECKPOINT_NAME).read_bytes() == before
+
+
+def test_the_identity_is_that_before_a_checkpoint_is_continued_and_survives_a_file(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path)
+    trainer.fit()
+    stored = load_checkpoint(tmp_path / CHECKPOINT_NAME)["identity"]
+    assert stored == make_trainer(tmp_path)._identity() == trainer._identity()
+    assert json.loads(json.dumps(stored)) == json.loads(json.dumps(trainer._identity()))
+    described = describe_emulator(trainer.emulator)
+    for name in ("feature_mean", "feature_scale", "output_mean", "output_scale", "input_minimum", "input_maximum"):
+        buffer = getattr(trainer.emulator, name)
+        kept = buffer.clone()
+        buffer[-1] += 1e-6 * (1.0 + buffer[-1].abs())
+        assert describe_emulator(trainer.emulator) != described, name
+        buffer.copy_(kept)
+    assert describe_emulator(trainer.emulator) == described

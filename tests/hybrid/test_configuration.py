@@ -96,7 +96,7 @@ class Drawing:
 def test_alternatives_are_told_apart_by_their_kind() -> None:
     assert build(Drawing, {"shape": {"kind": "circle", "radius": 2}}, "case").shape == Circle(2.0)
     assert build(Drawing, {"shape": None}, "case").shape is None
-    for wrong in ({"radius": 2.0}, {"kind": "cube"}, 3):
+    for wrong in ({"radius": 2.0}, {"kind": "cube"}, {"kind": ["circle"]}, {"kind": {}}, {"kind": 1}, 3):
         with pytest.raises(EmagramError, match=r"'shape': expected a table with 'kind' one of \['square', 'circle'\]"):
             build(Drawing, {"shape": wrong}, "case")
     with pytest.raises(EmagramError, match="unknown key 'side'; did you mean"):
