@@ -187,10 +187,13 @@ class ClimsimStudy:
 
     def _draw(self, evaluations: dict[str, list[Evaluation]]) -> None:
         """Pictures of the scores; maps and budgets of the first seed."""
-        first = {one.network: one for one in reversed(evaluations[PRESENT])}
+        first: dict[str, Evaluation] = {}
+        for one in evaluations[PRESENT]:
+            first.setdefault(one.network, one)
         for climate, several in evaluations.items():
             draw_scores(several, self.folder / f"scores-{file_name(climate)}.png")
-            draw_level_profiles(several, "r2", self.folder / f"r2-{file_name(climate)}.png")
+            for metric in ("r2", "rmse"):
+                draw_level_profiles(several, metric, self.folder / f"{metric}-{file_name(climate)}.png")
         layered = [name for name in self.spec.outputs if VARIABLES[name].dimension == "layer"]
         draw_zonal_means(first, layered[:2], self.folder / "zonal-mean-r2.png")
         for network, evaluation in first.items():

@@ -46,9 +46,7 @@ class AdamWConfig:
             if not 0.0 < getattr(self, name) < math.inf:
                 raise EmagramError(f"optimiser '{name}': expected a positive finite number, got {getattr(self, name)}")
         if not 0.0 <= self.weight_decay < math.inf:
-            raise EmagramError(
-                f"optimiser 'weight_decay': expected a finite number ≥ 0, got {self.weight_decay}"
-            )
+            raise EmagramError(f"optimiser 'weight_decay': expected a finite number ≥ 0, got {self.weight_decay}")
         if self.decayed not in ("all", "matrices"):
             raise EmagramError(f"optimiser 'decayed': expected 'all' or 'matrices', got '{self.decayed}'")
         if len(self.betas) != 2 or not all(0.0 <= beta < 1.0 for beta in self.betas):
