@@ -131,6 +131,11 @@ def test_bad_folders_and_specs_are_refused(folder: Path) -> None:
         read_climsim_normalisation(folder, "v1", spec=climsim_spec("v1"))
     with pytest.raises(EmagramError, match="'v1': expected an emulator of that set"):
         read_climsim_normalisation(folder, "v1", spec=climsim_spec("v2", n_level=N_LEVEL))
+    write(folder / "input_mean_v5_pervar.nc", {})
+    with pytest.raises(EmagramError, match=r"'v5': expected 'state_qn' as 1 − e\^\(−λ q\).*got transform 'sum'"):
+        read_climsim_normalisation(folder, "v5", spec=climsim_spec("v5", n_level=N_LEVEL))
+    with pytest.raises(EmagramError, match=r"qn_exp_lambda_large.txt': expected one positive number a level"):
+        read_climsim_normalisation(folder, "v5")
     write(folder / "output_scale.nc", {"ptend_t": np.ones(N_LEVEL)})
     with pytest.raises(EmagramError, match=r"output_scale.nc': expected variable 'ptend_q0001'"):
         read_climsim_normalisation(folder, "v1")
