@@ -157,8 +157,8 @@ class Trainer:
         Returns:
             one row for every epoch, of `log.LOG_COLUMNS`.
         Raises:
-            EmagramError: if the checkpoint is damaged or of another configuration, another training runs in the
-                folder, the loss is not finite, or another process of this training has failed.
+            EmagramError: if the checkpoint is damaged or of another configuration, emulator or normalisation, another
+                training runs in the folder, the loss is not finite, or another process of this training has failed.
             OSError: if the folder cannot be written.
         """
         self.resume()
@@ -179,7 +179,7 @@ class Trainer:
         """Continue from the checkpoint in the folder, if there is one; `fit` does this by itself.
 
         Raises:
-            EmagramError: if the checkpoint is damaged or of another configuration.
+            EmagramError: if the checkpoint is damaged or of another configuration, emulator or normalisation.
             OSError: if it cannot be read.
         """
         path = self.folder / CHECKPOINT_NAME
@@ -267,7 +267,6 @@ class Trainer:
 
     def _identity(self) -> dict[str, Any]:
         """What must agree for a checkpoint to be continued."""
-        shapes = {name: list(value.shape) for name, value in self.emulator.state_dict().items()}
         return {
             "training": asdict(self.config),
             "objective": asdict(self.objective.config),
@@ -275,7 +274,7 @@ class Trainer:
             "columns": [self.train_samples.n_column, self.validation_samples.n_column],
             "processes": self.parallel.world,
             "network": str(self.emulator.network),
-            "shapes": shapes,
+            "shapes": {name: list(value.shape) for name, value in self.emulator.state_dict().items()},
             **self.description,
         }
 
