@@ -133,14 +133,19 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _evaluate_records(options: argparse.Namespace) -> None:
     from ..emulators.atomic import write_atomically
+    from ..emulators.evaluation_figures import variable_label
     from .verbs import evaluate_records, print_table
 
     evaluation = evaluate_records(
         options.model, options.columns, grid=options.grid, start=options.start, stop=options.stop
     )
-    shown = ("variable", "mae", "rmse", "bias", "r2", "r2_pooled")
+    shown = ("mae", "rmse", "bias", "r2", "r2_pooled")
     title = f"{evaluation.n_step} steps of {evaluation.n_cell} columns, W/m²"
-    print_table([{name: row[name] for name in shown} for row in evaluation.rows], title=title)
+    labels = [variable_label(str(row["variable"])) for row in evaluation.rows]
+    rows = [
+        {"": label} | {name: row[name] for name in shown} for label, row in zip(labels, evaluation.rows, strict=True)
+    ]
+    print_table(rows, title=title)
     if options.json is not None:
         write_atomically(options.json, evaluation.to_json().encode())
 
