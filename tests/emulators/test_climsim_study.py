@@ -187,3 +187,26 @@ def test_unknown_sets_and_repeated_entries_are_refused(config: ClimsimStudyConfi
         replace(config, variables="v2_rh_mcc")
     with pytest.raises(EmagramError, match="study 'seeds': expected distinct entries"):
         replace(config, seeds=(1, 1))
+
+
+@pytest.mark.real_data
+def test_climsim_own_normalisation_serves_its_own_baseline(real_data: Path, tmp_path: Path) -> None:
+    """With its scales, which shift nothing, the rectified scalars of ClimSim's baseline mean "not negative"."""
+    series = write_series(tmp_path / "records", 3, n_column=24, n_level=60, interval=DAY)
+    write_grid(series.grid, tmp_path / "grid.nc")
+    config = ClimsimStudyConfig(
+        name="own",
+        task="climsim",
+        records=RecordsConfig(tmp_path / "records", day(1, 1), day(2, 2), day(3, 3), grid=tmp_path / "grid.nc"),
+        normalisation=real_data / "climsim" / "normalization",
+        networks=(ClimsimMlpConfig(hidden=(8,), scalar_output="relu"),),
+        seeds=(0,),
+        training=TrainingConfig(epochs=1),
+    )
+    summary = ClimsimStudy(config, tmp_path / "run").run()
+    assert summary["model"]["file"] is None
+    assert {row["members"] for row in summary["scores"]} == {1}
+    with pytest.raises(EmagramError, match="expected ClimSim's 'normalisation' for scalar_output = 'relu'"):
+        replace(config, normalisation=None)
+    with pytest.raises(EmagramError, match="expected only outputs that ClimSim normalises"):
+        replace(config, extra_outputs=("cam_out_FSNT",))
