@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..physics.budgets import column_integral
 from ..physics.constants import Constants
-from ..physics.thermodynamics import ALL_ICE, TRIPLE_POINT
+from ..physics.thermodynamics import liquid_fraction
 
 LARGEST_OLR = 400.0
 """[W m-2], taken as the largest outgoing longwave flux; clear sky over hot deserts reaches about 350."""
@@ -163,15 +163,10 @@ def _after(state: ColumnState, name: str, tendency: str) -> Tensor:
     return state[name] + state.time_step * state[tendency]
 
 
-def _liquid_fraction(air_temperature: Tensor) -> Tensor:
-    """Share of liquid in cloud, f = (T − 253.16) / 20 within [0, 1], as in E3SM-MMF."""
-    return ((air_temperature - ALL_ICE) / (TRIPLE_POINT - ALL_ICE)).clamp(0.0, 1.0)
-
-
 def _misplaced_cloud(state: ColumnState) -> Tensor:
     """Σ|ql − f(T)(ql + qi)|Δp/g after the step [kg m-2]."""
     liquid, ice = (_after(state, *names) for names in WATERS[1:])
-    fraction = _liquid_fraction(_after(state, "air_temperature", HEATING))
+    fraction = liquid_fraction(_after(state, "air_temperature", HEATING))
     return state.integral((liquid - fraction * (liquid + ice)).abs())
 
 
@@ -185,7 +180,7 @@ def split_cloud(state: ColumnState) -> ColumnState:
     if {LIQUID, ICE} <= set(state.fields) or not set(needed) <= set(state.fields):
         return state
     liquid, ice = state[WATERS[1][0]], state[WATERS[2][0]]
-    fraction = _liquid_fraction(_after(state, "air_temperature", HEATING))
+    fraction = liquid_fraction(_after(state, "air_temperature", HEATING))
     change = fraction * (liquid + ice + state.time_step * state[CLOUD]) - liquid
     phases = {LIQUID: change / state.time_step, ICE: state[CLOUD] - change / state.time_step}
     return replace(state, fields={**state.fields, **phases})

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..physics.constants import Constants
 from ..physics.errors import EmagramError
-from ..physics.thermodynamics import ALL_ICE, TRIPLE_POINT, relative_humidity, saturation_vapor_pressure
+from ..physics.thermodynamics import liquid_fraction, relative_humidity, saturation_vapor_pressure
 
 LOG_FLOOR = 1e-30
 """The logarithm's argument is at least this, so that an absent gas stays finite."""
@@ -41,19 +41,6 @@ def climsim_relative_humidity(air_pressure: Tensor, air_temperature: Tensor, spe
     """
     vapor, dry = CLIMSIM_GAS_CONSTANTS
     return specific_humidity * (vapor * air_pressure) / (dry * saturation_vapor_pressure(air_temperature))
-
-
-def liquid_fraction(air_temperature: Tensor) -> Tensor:
-    """Liquid share of cloud, (T − 253.16) / 20 between 0 and 1.
-
-    Args:
-        air_temperature: [K], any shape.
-    Returns:
-        [1], same shape.
-    Source: as the cloud-resolving model of E3SM-MMF (Khairoutdinov and Randall 2003,
-        doi:10.1175/1520-0469(2003)060<0607:CRMOTA>2.0.CO;2).
-    """
-    return ((air_temperature - ALL_ICE) / (TRIPLE_POINT - ALL_ICE)).clamp(0.0, 1.0)
 
 
 TRANSFORMS: dict[str, Transform] = {

@@ -89,6 +89,19 @@ def saturation_vapor_pressure(air_temperature: Tensor) -> Tensor:
     return _mixed(air_temperature.double()).to(air_temperature.dtype)
 
 
+def liquid_fraction(air_temperature: Tensor) -> Tensor:
+    """Liquid share of cloud, ω = (T − 253.16) / 20 in [0, 1], as ClimSim partitions cloud.
+
+    Args:
+        air_temperature: [K], any shape.
+    Returns:
+        [1], same shape.
+    Source: the cloud-resolving model of E3SM-MMF, SAM (Khairoutdinov and Randall 2003,
+        doi:10.1175/1520-0469(2003)060<0607:CRMOTA>2.0.CO;2).
+    """
+    return ((air_temperature - ALL_ICE) / (TRIPLE_POINT - ALL_ICE)).clamp(0.0, 1.0)
+
+
 def vapor_pressure(air_pressure: Tensor, specific_humidity: Tensor, *, constants: Constants = E3SM) -> Tensor:
     """Partial pressure of water vapour, e = p q / (ε + (1 − ε) q).
 
@@ -206,5 +219,5 @@ def _ice(air_temperature: Tensor) -> Tensor:
 
 
 def _mixed(air_temperature: Tensor) -> Tensor:
-    liquid_fraction = ((air_temperature - ALL_ICE) / (TRIPLE_POINT - ALL_ICE)).clamp(0.0, 1.0)
-    return liquid_fraction * _liquid(air_temperature) + (1.0 - liquid_fraction) * _ice(air_temperature)
+    share = liquid_fraction(air_temperature)
+    return share * _liquid(air_temperature) + (1.0 - share) * _ice(air_temperature)

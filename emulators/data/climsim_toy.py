@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...physics.constants import Constants
-from ...physics.thermodynamics import ALL_ICE, TRIPLE_POINT, saturation_specific_humidity
+from ...physics.thermodynamics import liquid_fraction, saturation_specific_humidity
 from .climsim_grid import ColumnGrid
 
 Array = NDArray[np.float64]
@@ -98,7 +98,7 @@ def _water(mli: Mapping[str, Array], mass: Array, constants: Constants) -> tuple
     temperature, vapour = mli["state_t"], mli["state_q0001"]
     saturation = _saturation(mli["state_pmid"], temperature, constants)
     condensing = np.maximum(vapour - _SATURATED * saturation, 0.0) / _CONDENSATION_TIME
-    liquid_share = np.clip((temperature - ALL_ICE) / (TRIPLE_POINT - ALL_ICE), 0.0, 1.0)
+    liquid_share = liquid_fraction(torch.from_numpy(temperature)).numpy()
     rain, snow = mli["state_q0002"] / _FALL_TIME, mli["state_q0003"] / _FALL_TIME
     liquid, ice = liquid_share * condensing, (1.0 - liquid_share) * condensing
     latent = constants.latent_heat_vaporization * condensing + constants.latent_heat_fusion * ice
