@@ -47,17 +47,25 @@ def _real(name: str, argument: ArrayLike) -> Array | float:
     return np.ascontiguousarray(values, dtype=np.float64) if values.ndim else float(values)
 
 
-def layer_shape(name: str, values: ArrayLike) -> tuple[int, int]:
-    """Sizes (n_column, n_level) of a field of layers, from which those of results follow.
+def column_shapes(
+    pressure_interface: ArrayLike, **layers: ArrayLike
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int]]:
+    """Shapes of what is per layer, per interface and per column.
 
+    Args:
+        pressure_interface: (n_column, n_level + 1).
+        layers: fields of layers by name, of which f2py would take one axis for one column.
     Raises:
-        EmagramError: if the field has not two axes, or an axis is empty.
+        EmagramError: if the interface pressures are not of that shape with a layer at least, or a field has not two
+            axes.
     """
-    shape = np.shape(values)
-    if len(shape) != 2 or 0 in shape:
-        raise EmagramError(f"argument '{name}': expected shape (n_column, n_level), got {shape}")
-    n_column, n_level = shape
-    return n_column, n_level
+    for name, values in layers.items():
+        if np.ndim(values) != 2:
+            raise EmagramError(f"argument '{name}': expected shape (n_column, n_level), got {np.shape(values)}")
+    shape = np.shape(pressure_interface)
+    if len(shape) != 2 or shape[1] < 2:
+        raise EmagramError(f"argument 'air_pressure_at_interface': expected shape (n_column, n_level + 1), got {shape}")
+    return (shape[0], shape[1] - 1), (shape[0], shape[1]), (shape[0],)
 
 
 def column_size(name: str, values: ArrayLike) -> int:

@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from .call import Array, call
-from .shapes import column_shapes
+from .call import Array, call, column_shapes
 
 
 class Diffusion(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from .call import Array, call, column_size, layer_shape
+from .call import Array, call, column_shapes, column_size
 
 
 class Longwave(NamedTuple):
@@ -61,12 +61,12 @@ def longwave(
         doi:10.1029/92JD01419; Stephens 1978, doi:10.1175/1520-0469(1978)035<2123:RPIEWC>2.0.CO;2; Ebert and Curry
         1992, doi:10.1029/91JD02472.
     """
-    n_column, n_level = layer_shape("air_temperature", air_temperature)
+    layers, interfaces, _ = column_shapes(air_pressure_at_interface, air_temperature=air_temperature)
     column_size("surface_upwelling_longwave_flux", surface_upwelling_longwave_flux)
     gases = (well_mixed_depth, water_vapor_depth, core_depth, core_fraction, well_mixed_factor)
     cloud = (liquid_absorption, ice_absorption, cloud_factor)
     state = (air_pressure_at_interface, air_temperature, specific_humidity, cloud_liquid, cloud_ice)
-    shapes = [(n_column, n_level + 1), (n_column, n_level + 1), (n_column, n_level)]
+    shapes = [interfaces, interfaces, layers]
     return Longwave(
         *call("longwave", "longwave", *gases, *cloud, *state, surface_upwelling_longwave_flux, results=shapes)
     )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from .call import Array, call, column_size, layer_shape
+from .call import Array, call, column_shapes, column_size
 
 
 class Shortwave(NamedTuple):
@@ -80,11 +80,11 @@ def shortwave(
         doi:10.1175/1520-0469(1989)046<1419:AGPFTS>2.0.CO;2; Ebert and Curry 1992, doi:10.1029/91JD02472; Cahalan et
         al. 1994, doi:10.1175/1520-0469(1994)051<2434:TAOSC>2.0.CO;2
     """
-    n_column, n_level = layer_shape("specific_humidity", specific_humidity)
+    layers, interfaces, columns = column_shapes(air_pressure_at_interface, specific_humidity=specific_humidity)
     for name, values in zip(Albedo._fields, albedo, strict=True):
         column_size(f"albedo_{name}", values)
     parameters = (liquid_radius, ice_radius, cloud_factor, ozone_factor, water_vapor_factor, rayleigh_factor)
     state = (air_pressure_at_interface, specific_humidity, cloud_liquid, cloud_ice, ozone)
     light = (cosine_of_solar_zenith_angle, toa_incoming_shortwave_flux)
-    shapes: list[tuple[int, ...]] = [(n_column, n_level + 1)] * 2 + [(n_column, n_level)] + [(n_column,)] * 4
+    shapes: list[tuple[int, ...]] = [interfaces, interfaces, layers, *[columns] * 4]
     return Shortwave(*call("shortwave", "shortwave", *parameters, *state, *light, *albedo, results=shapes))

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .call import Array, call
-from .shapes import column_shapes
+from .call import Array, call, column_shapes
 
 
 class SurfaceExchange(NamedTuple):
