@@ -4,7 +4,12 @@ from typing import Literal
 
 import pytest
 
-from emagram.hybrid.configuration import build, read_configuration
+from commands import ROOT
+from emagram.emulators.climsim_study_config import ClimsimStudyConfig
+from emagram.emulators.data.noleap import seconds_of
+from emagram.hybrid.case import CaseConfig
+from emagram.hybrid.configuration import build, read_configuration, read_table
+from emagram.hybrid.verbs import read_study
 from emagram.physics.errors import EmagramError
 
 
@@ -101,3 +106,24 @@ def test_alternatives_are_told_apart_by_their_kind() -> None:
             build(Drawing, {"shape": wrong}, "case")
     with pytest.raises(EmagramError, match="unknown key 'side'; did you mean"):
         build(Drawing, {"shape": {"kind": "circle", "side": 2.0}}, "case")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_committed_configuration_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMAGRAM_DATA", "somewhere")
+    is_study = "task" in read_table(path)
+    assert (read_study(path) if is_study else read_configuration(path, CaseConfig)).name
+
+
+def test_the_study_of_columns_reads_what_their_cases_record() -> None:
+    study = read_study(ROOT / "configs" / "columns-study.toml")
+    assert isinstance(study, ClimsimStudyConfig)
+    for name, folder in (("columns", study.records.folder), ("columns-4k", study.heldout[0].folder)):
+        case = read_configuration(ROOT / "configs" / f"{name}.toml", CaseConfig)
+        assert folder == Path("runs") / case.name / "columns"
+        assert case.record.every > 0
+        first, last = case.record.from_day, case.days
+        parts = [study.records.train, study.records.test] if name == "columns" else [study.heldout[0].part]
+        for part in parts:
+            assert first <= seconds_of(part.start) // 86400 < last
+            assert seconds_of(part.stop) // 86400 < last
