@@ -1,11 +1,12 @@
 # The column host, emagram-host: Fortran over MPI with netCDF-Fortran, beside the Python modules as the other programs.
 
 set(_host "${EMAGRAM_ROOT}/hybrid/host")
-set(_modules fields clock parallel timers files columns forcing settings record restart history budgets radiation physics)
+set(_modules fields clock parallel timers files columns forcing settings record restart history budgets radiation physics
+    emulator coupling step stop)
 list(TRANSFORM _modules PREPEND "${_host}/host_")
 list(TRANSFORM _modules APPEND ".f90")
 
-add_executable(emagram_host ${_modules} "${_host}/emagram_host.f90")
+add_executable(emagram_host "${EMAGRAM_ROOT}/hybrid/coupler/emagram_coupler.f90" ${_modules} "${_host}/emagram_host.f90")
 set_target_properties(emagram_host PROPERTIES OUTPUT_NAME emagram-host
                                               Fortran_MODULE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/host_modules")
 target_compile_options(emagram_host PRIVATE "-I${NETCDFF_INCLUDEDIR}" -fstack-arrays)

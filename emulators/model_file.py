@@ -122,6 +122,21 @@ def read_model_file(path: Path) -> ModelFile:
     return from_bytes(data, name=str(path))
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of the manifest of a model file, which vouches for all else in it: what names a model.
+
+    Raises:
+        EmagramError: if the file cannot be read or is no model file.
+    """
+    try:
+        match = _COMMENT.search(Path(path).read_bytes()[-len("emagram 1234567890 sha256:") - 64 :])
+    except OSError as error:
+        raise EmagramError(f"model file '{path}': expected a readable file, got {error.strerror}") from error
+    if match is None:
+        raise EmagramError(f"model file '{path}': expected an Emagram model, got another file")
+    return match[2].decode()
+
+
 def from_bytes(data: bytes, *, name: str) -> ModelFile:
     """Read a model file held in memory; `name` stands in messages. Raises as `read_model_file`."""
     comment, members = _read_archive(data, name)

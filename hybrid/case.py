@@ -13,6 +13,11 @@ from typing import Any, Literal
 
 from ..emulators.data.climsim_grid import ColumnGrid, built_in_grid, read_climsim_grid
 from ..physics.errors import EmagramError
+from .physics_config import (
+    BlendPhysicsConfig,
+    ConventionalPhysicsConfig,
+    EmulatorPhysicsConfig,
+)
 
 SECONDS_PER_DAY = 86400
 PROCESSES = {
@@ -257,6 +262,7 @@ class CaseConfig:
         history_days: [day] of a mean in history.nc; restart_days: [day] between restart files.
         chunk: columns stepped together; changes no bit of the result.
         equilibrium_days: [day] at the end of the run over which equilibrium is judged and drawn, 0 for not at all.
+        physics: whose column physics: the host's own unless given.
         parameters: of the column physics by process and name, where they differ from their defaults.
     Raises:
         EmagramError: if a value is out of its range or the times do not divide each other.
@@ -277,6 +283,9 @@ class CaseConfig:
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     forcing: ForcingConfig = field(default_factory=ForcingConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
+    physics: ConventionalPhysicsConfig | EmulatorPhysicsConfig | BlendPhysicsConfig = field(
+        default_factory=ConventionalPhysicsConfig
+    )
     parameters: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -291,6 +300,15 @@ class CaseConfig:
         self._divide("'days'", self.days, "history_days", self.history_days)
         for process, values in self.parameters.items():
             _check_parameters(process, values)
+        if isinstance(self.physics, EmulatorPhysicsConfig):
+            if self.radiation_steps != 1:
+                raise EmagramError(f"case 'radiation_steps': expected 1 with an emulator, got {self.radiation_steps}")
+            if self.physics.spin_up_days >= self.days:
+                raise EmagramError(
+                    f"physics 'spin_up_days': expected fewer than the {self.days} days of the case, "
+                    f"got {self.physics.spin_up_days}"
+                )
+        self.physics.settings(self.time_step)
 
     def _divide(self, what: str, whole: int, name: str, part: int) -> int:
         if whole % part:
@@ -302,4 +320,5 @@ class CaseConfig:
         names = ("days", "time_step", "start_day", "chunk", "radiation_steps", "history_days", "restart_days")
         host = {name: getattr(self, name) for name in names} | self.sun.settings() | self.record.settings()
         host["surface_relaxation"] = SECONDS_PER_DAY * self.surface.relaxation_days
-        return {"host": host, "forcing": self.forcing.settings()} | self.parameters
+        physics = self.physics.settings(self.time_step)
+        return {"host": host, "physics": physics, "forcing": self.forcing.settings()} | self.parameters

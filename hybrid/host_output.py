@@ -4,12 +4,53 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import netCDF4
 import numpy as np
 
 from ..physics.errors import EmagramError
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When, where and by which variable a run left physical bounds.
+
+    Attributes:
+        day: of the run, at the begin of the step that failed; date: the same as YYYY-MM-DD-SSSSS.
+        after: the part of the step.
+        column, level: from 0, the level None for a quantity of the surface; latitude, longitude: [degrees].
+        variable, value: what was out of bounds, the value None where it was no number; minimum, maximum: the bounds.
+    """
+
+    day: float
+    date: str
+    after: str
+    column: int
+    latitude: float
+    longitude: float
+    level: int | None
+    variable: str
+    value: float | None
+    minimum: float
+    maximum: float
+
+
+def read_stop(folder: Path) -> Stop | None:
+    """`stopped.json` of a run that left physical bounds, None of any other.
+
+    Raises:
+        EmagramError: if the file is damaged.
+    """
+    path = folder / "stopped.json"
+    if not path.exists():
+        return None
+    try:
+        return Stop(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise EmagramError(f"file '{path}': expected what stopped a run, got '{error}'") from error
 
 
 def state_sha256(restart: Path) -> str:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from .. import __path__ as PACKAGE_FOLDERS
 from ..emulators.data.climsim_grid import write_grid
+from ..emulators.model_file import sha256_of
 from ..emulators.run_folder import CONFIGURATION_NAME, as_json, versions, write_json
 from ..physics.errors import EmagramError
 from .case import CaseConfig
 from .configuration import read_configuration
+from .coupled_model import MODEL_NAME, check_model, keep_model
 from .equilibrium import judge_equilibrium
-from .host_output import read_budgets, read_timers, state_sha256
+from .host_output import Stop, read_budgets, read_stop, read_timers, state_sha256
 from .initial_state import make_initial_state, write_initial_state
+from .physics_config import EmulatorPhysicsConfig
 
 PROGRAM = "emagram-host"
 NAMELIST_NAME = "case.nml"
@@ -41,7 +45,8 @@ def run(case: Path | str | CaseConfig, *, ranks: int = 1, output: Path | str | N
     Returns:
         the run folder, with `summary.json`, `budgets.csv`, `history.nc`, `restart.nc`, `columns/` and logs.
     Raises:
-        EmagramError: if the case cannot be used, the folder holds another run, or the host fails.
+        EmagramError: if the case cannot be used, the folder holds another run, the host fails, or the state leaves
+            physical bounds; `summary.json` is then written too, and `stopped.json` says when, where and by what.
         OSError: if the folder cannot be written.
 
     >>> folder = emagram.run(case, output=run_folder)
@@ -57,7 +62,12 @@ def run(case: Path | str | CaseConfig, *, ranks: int = 1, output: Path | str | N
     if _days_done(folder) == case.days and (folder / "summary.json").exists():
         return folder
     (folder / "summary.json").unlink(missing_ok=True)
-    _start(_command(folder / NAMELIST_NAME, ranks), folder / "log.txt", case.days)
+    try:
+        _start(_command(folder / NAMELIST_NAME, ranks), folder / "log.txt", case.days)
+    except EmagramError:
+        if read_stop(folder) is not None:  # the state left its bounds: the run has ended, and is summed up
+            write_json(folder / "summary.json", summarise(case, folder, ranks))
+        raise
     write_json(folder / "summary.json", summarise(case, folder, ranks))
     return folder
 
@@ -69,14 +79,18 @@ def prepare(case: CaseConfig, folder: Path) -> None:
         EmagramError: if the folder holds another run, or one that went further.
         OSError: if it cannot be written.
     """
+    model, settings, grid = case.physics.model_file, case.settings(), case.grid.build()
+    if model is not None:
+        check_model(case, model, grid.n_level)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "columns").mkdir(exist_ok=True)
     _claim(case, folder)
     if not (folder / "initial.nc").exists():
-        grid = case.grid.build()
         write_grid(grid, folder / "grid.nc")
         write_initial_state(folder / "initial.nc", make_initial_state(case, grid))
-    (folder / NAMELIST_NAME).write_text(namelist(case.settings()), encoding="utf-8")
+    if model is not None:
+        settings["physics"]["model_sha256"] = keep_model(model, folder)
+    (folder / NAMELIST_NAME).write_text(namelist(settings), encoding="utf-8")
 
 
 def _claim(case: CaseConfig, folder: Path) -> None:
@@ -119,6 +133,8 @@ def namelist(groups: Mapping[str, Mapping[str, Any]]) -> str:
 def _literal(value: object) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, bool):
+        return ".true." if value else ".false."
     if isinstance(value, float):
         return repr(value).replace("e", "d") if "e" in repr(value) else f"{value!r}d0"
     return str(value)
@@ -202,25 +218,64 @@ def _append(log: Path, lines: list[str]) -> None:
 
 
 def summarise(case: CaseConfig, folder: Path, ranks: int) -> dict[str, Any]:
-    """What `summary.json` says of a finished run; largest residuals over all days, columns, steps and processes."""
-    budgets, timers = read_budgets(folder), read_timers(folder)
+    """What `summary.json` says of a run that ended; largest residuals over all days, columns, steps and processes."""
+    stop, timers = read_stop(folder), read_timers(folder)
+    budgets = _budgets(folder, stop)
 
-    def largest(start: str) -> float:
-        return max(max(values) for name, values in budgets.items() if name.startswith(start))
+    def largest(start: str) -> float | None:
+        return max((max(values) for name, values in budgets.items() if name.startswith(start)), default=None)
 
     seconds, column_steps = timers["all"]
+    steps = column_steps / case.grid.build().n_column
+    per_second = column_steps / seconds if seconds > 0.0 else None
+    restart = folder / "restart.nc"
     summary = {
         "name": case.name,
+        "physics": case.physics.source,
         "days": case.days,
         "ranks": ranks,
         "closure_flux_water_kg_m2_s": largest("residual_water"),
         "closure_flux_energy_w_m2": largest("residual_energy"),
         "closure_state_water_kg_m2_s": largest("closure_state_water"),
         "closure_state_energy_w_m2": largest("closure_state_energy"),
-        "columns_per_second": column_steps / seconds if seconds > 0.0 else None,
+        "columns_per_second": per_second,
+        "simulated_years_per_day": steps * case.time_step / 365 / seconds if seconds > 0.0 else None,
         "microseconds": {name: 1e6 * ranks * s / n if n else None for name, (s, n) in timers.items()},
-        "state_sha256": state_sha256(folder / "restart.nc"),
+        "state_sha256": state_sha256(restart) if restart.exists() else None,
     }
-    if case.equilibrium_days:
+    summary |= _summarise_emulator(case, folder, stop)
+    if case.equilibrium_days and stop is None:
         summary |= judge_equilibrium(folder, case.equilibrium_days)
     return summary
+
+
+def _summarise_emulator(case: CaseConfig, folder: Path, stop: Stop | None) -> dict[str, Any]:
+    """What `summary.json` says of the emulator: how long it ran, whether it lasted, what the constraints had to do."""
+    if not isinstance(case.physics, EmulatorPhysicsConfig):
+        return {"stopped": None if stop is None else asdict(stop)}
+    budgets = _budgets(folder, stop)
+    online = slice(case.physics.spin_up_days, None)  # a line a day
+
+    def mean(name: str) -> float | None:
+        values = budgets.get(name, [])[online]
+        return sum(values) / len(values) if values else None
+
+    def largest(name: str) -> float | None:
+        return max(budgets.get(name, [])[online], default=None)
+
+    end = case.days if stop is None else stop.day
+    return {
+        "stopped": None if stop is None else asdict(stop),
+        "model_sha256": sha256_of(folder / MODEL_NAME),
+        "online_days": max(end - case.physics.spin_up_days, 0),
+        "online_stable": stop is None,
+        "residual_before_water_kg_m2_s": largest("residual_before_water_kg_m2_s"),
+        "residual_before_energy_w_m2": largest("residual_before_energy_w_m2"),
+        "rejected_fraction": mean("emulator_rejected_fraction"),
+        "extrapolated_fraction": mean("emulator_extrapolated_fraction"),
+    }
+
+
+def _budgets(folder: Path, stop: Stop | None) -> dict[str, list[float]]:
+    """The columns of `budgets.csv`; of a run that did not last a day there are none."""
+    return {} if stop is not None and stop.day < 1.0 else read_budgets(folder)

@@ -10,13 +10,15 @@ program emagram_host
   use host_budgets, only: begin_budgets, take_dawn_totals, write_budgets
   use host_clock, only: clock
   use host_columns, only: check_state, rank_columns
+  use host_emulator, only: rank_emulator
   use host_forcing, only: check_courant_number
   use host_history, only: write_history
   use host_parallel, only: agree, broadcast, this_rank
-  use host_physics, only: step_block
   use host_record, only: record_columns
   use host_restart, only: read_initial, read_restart, write_restart
   use host_settings, only: read_settings, run_settings
+  use host_step, only: step_block
+  use host_stop, only: remove_stop, write_stop
   use host_timers, only: time_of_files, timers, write_timers
   use mpi_f08, only: MPI_Finalize, MPI_Init
   implicit none (type, external)
@@ -24,14 +26,17 @@ program emagram_host
   character(len=1024) :: path, errmsg
   character(len=:), allocatable :: folder
   type(run_settings) :: settings
-  type(rank_columns) :: columns
+  type(rank_columns), target :: columns
+  type(rank_emulator), target :: emulator
   type(clock) :: now
   type(timers) :: timer
+  type(clock), allocatable :: stop_time !! the begin of the step that failed on this rank
   integer(int64) :: steps_done
   integer :: ierr
 
   call MPI_Init()
   ierr = 0
+  steps_done = 0
   errmsg = ""
   work: block
     call find_folder(path, folder, ierr, errmsg)
@@ -48,9 +53,9 @@ program emagram_host
       call end_day(ierr, errmsg)
       if (ierr /= 0) exit work
     end do
-    steps_done = steps_done + now%step
-    call write_timers(folder//"/timers.csv", timer, columns%share%n_column*steps_done, ierr, errmsg)
   end block work
+  if (timer%is_running()) call write_timers(folder//"/timers.csv", timer, &
+    columns%share%n_column*(steps_done + now%step), ierr, errmsg)
   if (this_rank() == 0 .and. ierr /= 0) write (error_unit, "(2a)") "emagram-host: ", trim(errmsg)
   call MPI_Finalize()
   if (ierr /= 0) stop 1, quiet=.true.
@@ -89,11 +94,13 @@ contains
     call broadcast(is_there)
     if (is_there) call read_restart(restart, columns, now, ierr, errmsg)
     do i = 1, size(columns%block)
-      call check_state(columns%block(i), "in the beginning", ierr, errmsg)
+      call check_state(columns%block(i), "", "in the beginning", ierr, errmsg)
       call check_courant_number(columns%block(i), settings%forcing, real(now%time_step, rk), ierr, errmsg)
       call take_dawn_totals(columns%block(i))
     end do
     call agree(ierr, errmsg)
+    call emulator%open(folder//"/model.emg", settings%physics, columns, now%time_step, ierr, errmsg)
+    call remove_stop(folder)
     if (ierr == 0) call begin_budgets(folder//"/budgets.csv", now, ierr, errmsg)
   end subroutine begin_run
 
@@ -106,18 +113,35 @@ contains
     do step = 1, now%steps_per_day()
       begin = now
       do i = 1, size(columns%block)
-        call step_block(columns%block(i), settings, begin, timer, ierr, errmsg)
+        call step_block(columns, emulator, i, settings, begin, timer, ierr, errmsg)
+        if (ierr /= 0 .and. .not. allocated(stop_time)) stop_time = begin
       end do
       now%step = now%step + 1
       if (.not. is_recorded(begin)) cycle
-      call agree(ierr, errmsg)
+      call agree_on_state(ierr, errmsg)
       if (ierr /= 0) return
       call record_columns(columns, begin, folder//"/columns", ierr, errmsg)
       if (ierr /= 0) return
       call timer%lap(time_of_files)
     end do
-    call agree(ierr, errmsg)
+    call agree_on_state(ierr, errmsg)
   end subroutine step_day
+
+  !> Agree on the error of the lowest rank, which leaves word of it in stopped.json if a state was out of bounds.
+  subroutine agree_on_state(ierr, errmsg)
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    character(len=len(errmsg)) :: mine
+    integer :: i
+    mine = ""
+    if (ierr /= 0) mine = errmsg
+    call agree(ierr, errmsg)
+    if (ierr == 0 .or. mine /= errmsg .or. .not. allocated(stop_time)) return
+    do i = 1, size(columns%block)
+      if (columns%block(i)%fault%is_there) call write_stop(folder, columns%block(i)%fault, stop_time)
+      if (columns%block(i)%fault%is_there) return
+    end do
+  end subroutine agree_on_state
 
   pure function is_recorded(begin) result(it_is)
     type(clock), intent(in) :: begin

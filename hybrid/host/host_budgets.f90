@@ -2,18 +2,20 @@
 !!
 !! residual_… of a process: float64 sum of its rates against the fluxes it reported, the largest of all columns and
 !! steps. closure_state_…: what the total energy and water of a column gained over the day against all that was
-!! reported to enter it, which rounding of the totals alone makes about 1e-9 W m-2.
+!! reported to enter it, which rounding of the totals alone makes about 1e-9 W m-2. residual_before_…: of the emulator,
+!! merged with the host's physics where it is, before its constraints.
 module host_budgets
   use emagram_budgets_kernels, only: column_totals_kernel
   use emagram_constants, only: latent_heat_fusion, latent_heat_vaporization
   use emagram_kinds, only: ik, rk
   use host_clock, only: clock, seconds_per_day
   use host_columns, only: column_block, rank_columns
-  use host_fields, only: air_temperature, area, cape, cloud_ice, cloud_liquid, eastward_wind, energy_at_dawn, &
-    energy_input, evaporation, filled_water, forcing_energy, forcing_water, limited_water, n_process, n_scalar, &
-    northward_wind, precipitation, process_names, sensible_heat, snowfall, specific_humidity, sum_of_day, &
-    surface_downwelling_longwave, surface_net_shortwave, surface_relaxation, surface_temperature, &
-    surface_upwelling_longwave, toa_net_shortwave, toa_outgoing_longwave, water_at_dawn, water_input
+  use host_fields, only: air_temperature, area, cape, cloud_ice, cloud_liquid, eastward_wind, emulator_extrapolated, &
+    emulator_rejected, energy_at_dawn, energy_input, evaporation, filled_water, forcing_energy, forcing_water, &
+    limited_water, n_process, n_scalar, northward_wind, precipitation, process_names, sensible_heat, snowfall, &
+    specific_humidity, sum_of_day, surface_downwelling_longwave, surface_net_shortwave, surface_relaxation, &
+    surface_temperature, surface_upwelling_longwave, toa_net_shortwave, toa_outgoing_longwave, water_at_dawn, &
+    water_input
   use host_files, only: remove_file, rename_file
   use host_parallel, only: agree, largest, this_rank
   implicit none (type, external)
@@ -23,7 +25,8 @@ module host_budgets
   character(len=*), parameter :: means(*) = [character(len=40) :: "toa_net_downward_flux_w_m2", &
     "toa_outgoing_longwave_flux_w_m2", "surface_net_downward_flux_w_m2", "surface_temperature_k", &
     "precipitation_mm_day", "evaporation_mm_day", "snowfall_mm_day", "cape_j_kg", "forcing_energy_w_m2", &
-    "forcing_water_mm_day", "withheld_water_mm_day", "filled_water_mm_day", "surface_relaxation_w_m2"]
+    "forcing_water_mm_day", "withheld_water_mm_day", "filled_water_mm_day", "surface_relaxation_w_m2", &
+    "emulator_rejected_fraction", "emulator_extrapolated_fraction"]
   integer, parameter :: line_length = 2048
 
 contains
@@ -91,6 +94,7 @@ contains
       line = line//","//trim(means(i))
     end do
     line = line//",closure_state_energy_w_m2,closure_state_water_kg_m2_s"
+    line = line//",residual_before_energy_w_m2,residual_before_water_kg_m2_s"
     do i = 1, n_process
       line = line//",residual_energy_w_m2_"//trim(process_names(i))//",residual_water_kg_m2_s_"//trim(process_names(i))
     end do
@@ -103,7 +107,7 @@ contains
     type(clock), intent(in) :: now
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
-    real(rk) :: residual(2, n_process + 1), mean(n_scalar)
+    real(rk) :: residual(2, n_process + 2), mean(n_scalar)
     character(len=256) :: reason
     integer :: unit, status, i
     residual = 0.0_rk
@@ -112,7 +116,9 @@ contains
         residual(:, :n_process) = max(residual(:, :n_process), block%residual)
         residual(:, n_process + 1) = max(residual(:, n_process + 1), &
           state_residual(block, real(now%steps_per_day(), rk)))
+        residual(:, n_process + 2) = max(residual(:, n_process + 2), block%residual_before)
         block%residual = 0.0_rk
+        block%residual_before = 0.0_rk
         call take_dawn_totals(block)
       end associate
     end do
@@ -121,7 +127,7 @@ contains
     if (this_rank() == 0 .and. ierr == 0) then
       open (newunit=unit, file=path, status="old", position="append", action="write", iostat=status, iomsg=reason)
       if (status == 0) write (unit, "(i0, *(:, ',', es16.9e2))", iostat=status, iomsg=reason) now%day(), &
-        in_order(mean), residual(:, n_process + 1), residual(:, :n_process)
+        in_order(mean), residual(:, n_process + 1:), residual(:, :n_process)
       if (status == 0) close (unit, iostat=status, iomsg=reason)
       if (status /= 0) then
         ierr = 1
@@ -159,7 +165,7 @@ contains
       - mean(sensible_heat) - latent_heat_vaporization*mean(evaporation) - latent_heat_fusion*mean(snowfall), &
       mean(surface_temperature), mm_day*mean(precipitation), mm_day*mean(evaporation), mm_day*mean(snowfall), &
       mean(cape), mean(forcing_energy), mm_day*mean(forcing_water), mm_day*mean(limited_water), &
-      mm_day*mean(filled_water), mean(surface_relaxation)]
+      mm_day*mean(filled_water), mean(surface_relaxation), mean(emulator_rejected), mean(emulator_extrapolated)]
   end function in_order
 
   !> Remember what the columns hold at the begin of a day.

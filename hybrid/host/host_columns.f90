@@ -1,8 +1,8 @@
 !> The columns of a rank, in blocks that fit a core's cache, and how they are gathered, scattered and checked.
 module host_columns
   use emagram_kinds, only: rk
-  use host_fields, only: field_name, n_process, n_profile, n_scalar_in_all, n_state, scalar_names, state_names, &
-    surface_temperature
+  use host_fields, only: field_name, latitude, longitude, n_process, n_profile, n_scalar_in_all, n_state, &
+    scalar_names, state_names, surface_temperature
   use host_files, only: netcdf_file
   use host_parallel, only: agree, column_share, gather, scatter, this_rank
   implicit none (type, external)
@@ -21,6 +21,18 @@ module host_columns
 
   real(rk), parameter :: smallest(n_state) = [100.0_rk, 0.0_rk, 0.0_rk, 0.0_rk, -400.0_rk, -400.0_rk]
   real(rk), parameter :: greatest(n_state) = [400.0_rk, 0.1_rk, 0.1_rk, 0.1_rk, 400.0_rk, 400.0_rk]
+  real(rk), parameter :: coldest = 100.0_rk, warmest = 400.0_rk !! [K] surface
+
+  !> Where a state left its bounds.
+  type, public :: state_fault
+    logical :: is_there = .false.
+    integer :: column = 0 !! 0 first
+    integer :: level = -1 !! 0 first; -1 for a quantity of the surface
+    character(len=48) :: variable = ""
+    real(rk) :: value = 0.0_rk, smallest = 0.0_rk, greatest = 0.0_rk
+    real(rk) :: latitude = 0.0_rk, longitude = 0.0_rk
+    character(len=16) :: after = "" !! the part of the step
+  end type state_fault
 
   !> Some columns, with everything that a step of them needs. Level 1 is the model top.
   type, public :: column_block
@@ -33,7 +45,10 @@ module host_columns
     real(rk), allocatable :: mode(:, :, :) !! (n_mode, n_column, n_mode_property) of the large-scale forcing
     real(rk), allocatable :: rate(:, :, :) !! (n_level, n_column, n_state) of the part of the step at work
     real(rk), allocatable :: energy(:), water(:) !! [W m-2], [kg m-2 s-1] (n_column) into the columns by its fluxes
+    real(rk), allocatable :: total(:, :, :) !! as rate, of all parts so far; summed only where it is allocated
     real(rk) :: residual(2, n_process) = 0.0_rk !! largest of the day: energy [W m-2], water [kg m-2 s-1]
+    real(rk) :: residual_before(2) = 0.0_rk !! the same of the emulator before its constraints
+    type(state_fault) :: fault
   end type column_block
 
   !> The columns of this rank.
@@ -180,30 +195,47 @@ contains
   end subroutine read_share
 
   !> Refuse a state that is not finite or no atmosphere's, naming column, level and variable (column 0, level 0 first).
-  subroutine check_state(block, place, ierr, errmsg)
-    type(column_block), intent(in) :: block
-    character(len=*), intent(in) :: place !! what came before
+  subroutine check_state(block, after, place, ierr, errmsg)
+    type(column_block), intent(inout) :: block
+    character(len=*), intent(in) :: after !! the part of a step
+    character(len=*), intent(in) :: place !! in words, when that was
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
     integer :: i, at(2)
-    logical, allocatable :: wrong(:, :)
     if (ierr /= 0) return
+    at = 1
     do i = 1, n_state
       if (all(block%profile(:, :, i) >= smallest(i) .and. block%profile(:, :, i) <= greatest(i))) cycle
-      wrong = .not. (block%profile(:, :, i) >= smallest(i) .and. block%profile(:, :, i) <= greatest(i))
-      at = findloc(wrong, .true.)
-      ierr = 1
-      write (errmsg, "(a, i0, 5a, i0, 3(a, es12.4))") "column ", block%first + at(2) - 1, " ", place, ": expected ", &
-        trim(state_names(i)%name), " at level ", at(1) - 1, " from", smallest(i), " to", greatest(i), ", got", &
-        block%profile(at(1), at(2), i)
-      return
+      at = findloc(.not. (block%profile(:, :, i) >= smallest(i) .and. block%profile(:, :, i) <= greatest(i)), .true.)
+      block%fault = state_fault(.true., block%first + at(2) - 1, at(1) - 1, state_names(i)%name, &
+        block%profile(at(1), at(2), i), smallest(i), greatest(i))
+      exit
     end do
     associate (ts => block%scalar(:, surface_temperature))
-      if (all(ts >= 100.0_rk .and. ts <= 400.0_rk)) return
-      at(1) = findloc(.not. (ts >= 100.0_rk .and. ts <= 400.0_rk), .true., dim=1)
-      ierr = 1
-      write (errmsg, "(a, i0, 3a, es12.4)") "column ", block%first + at(1) - 1, " ", place, &
-        ": expected surface_temperature from 100 to 400, got", ts(at(1))
+      if (.not. block%fault%is_there .and. .not. all(ts >= coldest .and. ts <= warmest)) then
+        at(2) = findloc(.not. (ts >= coldest .and. ts <= warmest), .true., dim=1)
+        block%fault = state_fault(.true., block%first + at(2) - 1, -1, "surface_temperature", ts(at(2)), coldest, warmest)
+      end if
     end associate
+    if (.not. block%fault%is_there) return
+    block%fault%after = after
+    block%fault%latitude = block%scalar(at(2), latitude)
+    block%fault%longitude = block%scalar(at(2), longitude)
+    ierr = 1
+    errmsg = sentence_of(block%fault, place)
   end subroutine check_state
+
+  pure function sentence_of(fault, place) result(sentence)
+    type(state_fault), intent(in) :: fault
+    character(len=*), intent(in) :: place
+    character(len=512) :: sentence
+    character(len=24) :: level, lat, lon
+    write (lat, "(f8.2)") fault%latitude
+    write (lon, "(f8.2)") fault%longitude
+    level = ""
+    if (fault%level >= 0) write (level, "(a, i0)") " at level ", fault%level
+    write (sentence, "(a, i0, 9a, 3(a, es12.4))") "column ", fault%column, " (lat ", trim(adjustl(lat)), ", lon ", &
+      trim(adjustl(lon)), ") ", place, ": expected ", trim(fault%variable), trim(level), " from", &
+      fault%smallest, " to", fault%greatest, ", got", fault%value
+  end function sentence_of
 end module host_columns

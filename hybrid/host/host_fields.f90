@@ -23,9 +23,10 @@ module host_fields
   integer, parameter, public :: longwave_heating = 20, shortwave_heating = 21
   integer, parameter, public :: sum_state = 21 !! plus a number of the state: summed over the steps of a history record
   integer, parameter, public :: sum_heating = 27 !! plus a number of a process
-  integer, parameter, public :: sum_moistening = 33 !! plus a number of a process
-  integer, parameter, public :: sum_longwave_heating = 40, sum_shortwave_heating = 41
-  integer, parameter, public :: n_profile = 41
+  integer, parameter, public :: sum_moistening = 34 !! plus a number of a process
+  integer, parameter, public :: sum_longwave_heating = 42, sum_shortwave_heating = 43
+  integer, parameter, public :: sum_heating_correction = 44, sum_moistening_correction = 45 !! by the constraints
+  integer, parameter, public :: n_profile = 45
 
   type(field_name), parameter, public :: state_names(n_state) = [ &
     field_name("air_temperature", "K"), &
@@ -57,8 +58,10 @@ module host_fields
     evaporation = 26, eastward_stress = 27, northward_stress = 28, convective_rain = 29, convective_snow = 30, &
     stratiform_rain = 31, stratiform_snow = 32, cape = 33, convection_regime = 34, boundary_layer_height = 35, &
     forcing_energy = 36, forcing_water = 37, limited_water = 38, surface_relaxation = 39, filled_water = 40, &
-    energy_input = 41, water_input = 42, precipitation = 43, snowfall = 44, open_ocean_area_fraction = 45
-  integer, parameter, public :: n_scalar = 45
+    energy_input = 41, water_input = 42, precipitation = 43, snowfall = 44, open_ocean_area_fraction = 45, &
+    emulator_share = 46, emulator_rejected = 47, emulator_extrapolated = 48, energy_residual_before = 49, &
+    water_residual_before = 50
+  integer, parameter, public :: n_scalar = 50
   ! and behind them
   integer, parameter, public :: sum_of_day = n_scalar !! plus a number of a scalar: summed over the steps of the day
   integer, parameter, public :: sum_of_record = 2*n_scalar !! the same over the steps of a history record
@@ -110,12 +113,17 @@ module host_fields
     field_name("water_input_by_all_processes", "kg m-2 s-1"), &
     field_name("precipitation_flux", "kg m-2 s-1"), &
     field_name("snowfall_flux", "kg m-2 s-1"), &
-    field_name("open_ocean_area_fraction", "1")]
+    field_name("open_ocean_area_fraction", "1"), &
+    field_name("emulator_share", "1"), &
+    field_name("emulator_rejected", "1"), &
+    field_name("emulator_extrapolated", "1"), &
+    field_name("energy_residual_before_constraints", "W m-2"), &
+    field_name("water_residual_before_constraints", "kg m-2 s-1")]
 
-  ! The parts of a step that change the atmosphere, in their order.
+  ! The parts of a step that change the atmosphere, in their order; the emulator stands for those from radiation on.
   integer, parameter, public :: forcing = 1, surface = 2, radiation = 3, boundary_layer = 4, convection = 5, &
-    microphysics = 6
-  integer, parameter, public :: n_process = 6
+    microphysics = 6, emulator = 7
+  integer, parameter, public :: n_process = 7
   character(len=14), parameter, public :: process_names(n_process) = [character(len=14) :: "forcing", "surface", &
-    "radiation", "boundary_layer", "convection", "microphysics"]
+    "radiation", "boundary_layer", "convection", "microphysics", "emulator"]
 end module host_fields

@@ -4,8 +4,9 @@ module host_history
   use host_clock, only: clock
   use host_columns, only: rank_columns
   use host_fields, only: area, field_name, latitude, longitude, n_process, n_scalar, n_state, process_names, &
-    scalar_names, state_names, sum_heating, sum_longwave_heating, sum_moistening, sum_of_record, &
-    sum_shortwave_heating, sum_state, surface_air_pressure, surface_temperature
+    scalar_names, state_names, sum_heating, sum_heating_correction, sum_longwave_heating, sum_moistening, &
+    sum_moistening_correction, sum_of_record, sum_shortwave_heating, sum_state, surface_air_pressure, &
+    surface_temperature
   use host_files, only: netcdf_file
   use host_parallel, only: agree, this_rank
   implicit none (type, external)
@@ -14,6 +15,7 @@ module host_history
 
   integer, parameter :: fixed_scalars(*) = [latitude, longitude, area, surface_air_pressure]
   integer, parameter :: first_computed = surface_temperature !! scalars from here on change from step to step
+  integer, parameter :: last_sum = sum_moistening_correction !! profiles from sum_state + 1 to here are summed
 
 contains
 
@@ -33,7 +35,7 @@ contains
     if (record == 1) call create_history(path, columns, now, ierr, errmsg)
     if (this_rank() == 0) call file%open(path, .true., ierr, errmsg)
     call put_time(file, now, days, record, ierr, errmsg)
-    do i = sum_state + 1, sum_shortwave_heating
+    do i = sum_state + 1, last_sum
       call put_profile(columns, i, steps, file, record, ierr, errmsg)
     end do
     do i = first_computed, n_scalar
@@ -42,7 +44,7 @@ contains
     if (this_rank() == 0) call file%close(ierr, errmsg)
     call agree(ierr, errmsg)
     do i = 1, size(columns%block)
-      columns%block(i)%profile(:, :, sum_state + 1:sum_shortwave_heating) = 0.0_rk
+      columns%block(i)%profile(:, :, sum_state + 1:last_sum) = 0.0_rk
       columns%block(i)%scalar(:, sum_of_record + 1:sum_of_record + n_scalar) = 0.0_rk
     end do
   end subroutine write_history
@@ -60,8 +62,12 @@ contains
       field = field_name("specific_humidity_tendency_"//trim(process_names(number - sum_moistening)), "kg kg-1 s-1")
     case (sum_longwave_heating)
       field = field_name("air_temperature_tendency_longwave", "K s-1")
-    case default
+    case (sum_shortwave_heating)
       field = field_name("air_temperature_tendency_shortwave", "K s-1")
+    case (sum_heating_correction)
+      field = field_name("air_temperature_correction", "K s-1")
+    case default
+      field = field_name("specific_humidity_correction", "kg kg-1 s-1")
     end select
   end function name_of
 
@@ -109,7 +115,7 @@ contains
     end do
     call file%define(field_name("time", "days since start"), [time], variable, ierr, errmsg)
     call file%define(field_name("days_in_mean", "day"), [time], variable, ierr, errmsg)
-    do i = sum_state + 1, sum_shortwave_heating
+    do i = sum_state + 1, last_sum
       call file%define(name_of(i), [ncol, lev, time], variable, ierr, errmsg)
     end do
     do i = first_computed, n_scalar

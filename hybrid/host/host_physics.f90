@@ -1,4 +1,4 @@
-!> A step of a block of columns: large-scale forcing, surface exchange, then the column physics, then the surface.
+!> The parts of a step that change the atmosphere of a block: large-scale forcing, surface exchange, column physics.
 !!
 !! Every part computes rates from the state that the part before left and says which energy and water its fluxes
 !! brought into each column; take() holds the two against each other, applies the rates and sums up for the history.
@@ -9,17 +9,14 @@ module host_physics
   use emagram_convection_kernels, only: convection_kernel
   use emagram_kinds, only: ik, rk
   use emagram_microphysics_kernels, only: microphysics_kernel
-  use emagram_surface_kernels, only: slab_kernel, surface_exchange_kernel
+  use emagram_surface_kernels, only: surface_exchange_kernel
   use host_clock, only: clock
   use host_columns, only: check_state, column_block
-  use host_fields, only: air_temperature, before_physics, boundary_layer, boundary_layer_height, cape, cloud_ice, &
-    cloud_liquid, convection, convection_regime, convective_rain, convective_snow, eastward_stress, eastward_wind, &
-    energy_input, evaporation, filled_water, forcing, forcing_energy, forcing_water, heat_capacity, longwave_heating, &
-    microphysics, n_scalar, n_state, northward_stress, northward_wind, precipitation, process_names, radiation, &
-    reference_surface_temperature, sensible_heat, shortwave_heating, snowfall, specific_humidity, stratiform_rain, &
-    stratiform_snow, sum_heating, sum_longwave_heating, sum_moistening, sum_of_day, sum_of_record, &
-    sum_shortwave_heating, sum_state, surface, surface_downwelling_longwave, surface_net_shortwave, &
-    surface_relaxation, surface_temperature, surface_upwelling_longwave, water_input, wetness
+  use host_fields, only: air_temperature, boundary_layer, boundary_layer_height, cape, cloud_ice, cloud_liquid, &
+    convection, convection_regime, convective_rain, convective_snow, eastward_stress, eastward_wind, energy_input, &
+    evaporation, filled_water, forcing, forcing_energy, forcing_water, microphysics, n_state, northward_stress, &
+    northward_wind, precipitation, process_names, radiation, sensible_heat, snowfall, specific_humidity, &
+    stratiform_rain, stratiform_snow, sum_heating, sum_moistening, surface, surface_temperature, water_input, wetness
   use host_forcing, only: forcing_rates
   use host_radiation, only: radiate
   use host_settings, only: run_settings
@@ -27,7 +24,7 @@ module host_physics
     time_of_forcing, time_of_microphysics, time_of_shortwave, time_of_surface, timers
   implicit none (type, external)
   private
-  public :: step_block
+  public :: accept_rates, step_conventional, step_forcing, step_surface_exchange
 
   real(rk), parameter :: smallest_deficit = 1.0e-15_rk !! [kg kg-1] what is more than rounding is an error
 
@@ -45,27 +42,29 @@ module host_physics
 
 contains
 
-  !> One step, all of it.
-  subroutine step_block(block, settings, now, timer, ierr, errmsg)
+  subroutine step_forcing(block, settings, now, timer, ierr, errmsg)
     type(column_block), intent(inout) :: block
     type(run_settings), intent(in) :: settings
     type(clock), intent(in) :: now
     type(timers), intent(inout) :: timer
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
-    block%scalar(:, [energy_input, water_input, filled_water]) = 0.0_rk
     call take(forcing, force, time_of_forcing, block, settings, now, timer, ierr, errmsg)
+  end subroutine step_forcing
+
+  subroutine step_surface_exchange(block, settings, now, timer, ierr, errmsg)
+    type(column_block), intent(inout) :: block
+    type(run_settings), intent(in) :: settings
+    type(clock), intent(in) :: now
+    type(timers), intent(inout) :: timer
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
     call take(surface, exchange_with_surface, time_of_surface, block, settings, now, timer, ierr, errmsg)
-    block%profile(:, :, before_physics + 1:before_physics + n_state) = block%profile(:, :, :n_state)
-    call step_physics(block, settings, now, timer, ierr, errmsg)
-    call step_surface(block, settings, now)
-    call sum_up(block)
-    call timer%lap(time_of_bookkeeping)
-  end subroutine step_block
+  end subroutine step_surface_exchange
 
   !> The column physics: from the state before physics, which the block keeps, to the state after it and the fluxes at
   !! top and surface. This is what an emulator can stand in for.
-  subroutine step_physics(block, settings, now, timer, ierr, errmsg)
+  subroutine step_conventional(block, settings, now, timer, ierr, errmsg)
     type(column_block), intent(inout) :: block
     type(run_settings), intent(in) :: settings
     type(clock), intent(in) :: now
@@ -79,7 +78,7 @@ contains
     block%scalar(:, snowfall) = block%scalar(:, convective_snow) + block%scalar(:, stratiform_snow)
     block%scalar(:, precipitation) = block%scalar(:, convective_rain) + block%scalar(:, stratiform_rain) &
       + block%scalar(:, snowfall)
-  end subroutine step_physics
+  end subroutine step_conventional
 
   !> Run a process, hold its rates against its fluxes, apply them.
   subroutine take(process, body, time, block, settings, now, timer, ierr, errmsg)
@@ -98,16 +97,29 @@ contains
     call timer%lap(time_of_bookkeeping)
     call body(block, settings, now, timer)
     call timer%lap(time)
+    call accept_rates(block, process, now, timer, ierr, errmsg)
+  end subroutine take
+
+  !> Hold a block's rates against its fluxes, sum them up and apply them.
+  subroutine accept_rates(block, process, now, timer, ierr, errmsg)
+    type(column_block), intent(inout) :: block
+    integer, intent(in) :: process
+    type(clock), intent(in) :: now
+    type(timers), intent(inout) :: timer
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
     call hold_against_fluxes(block, process, real(now%time_step, rk))
     call timer%lap(time_of_budgets)
     block%profile(:, :, sum_heating + process) = block%profile(:, :, sum_heating + process) &
       + block%rate(:, :, air_temperature)
     block%profile(:, :, sum_moistening + process) = block%profile(:, :, sum_moistening + process) &
       + block%rate(:, :, specific_humidity)
+    if (allocated(block%total)) block%total = block%total + block%rate
     call apply(block, real(now%time_step, rk))
-    call check_state(block, "after "//trim(process_names(process))//" in the step of "//now%date(), ierr, errmsg)
+    call check_state(block, process_names(process), "after "//trim(process_names(process))//" in the step of "// &
+      now%date(), ierr, errmsg)
     call timer%lap(time_of_bookkeeping)
-  end subroutine take
+  end subroutine accept_rates
 
   !> Keep the largest residual; what the forcing brings has no flux but itself.
   subroutine hold_against_fluxes(block, process, dt)
@@ -230,38 +242,4 @@ contains
     end associate
     call timer%lap(time_of_microphysics)
   end subroutine condense
-
-  !> Warm the surface by the fluxes that the atmosphere saw, and by a relaxation that stands for what flows below it.
-  subroutine step_surface(block, settings, now)
-    type(column_block), intent(inout) :: block
-    type(run_settings), intent(in) :: settings
-    type(clock), intent(in) :: now
-    real(rk) :: rate(block%n_column), net(block%n_column)
-    associate (s => block%scalar, time_scale => settings%host%surface_relaxation, dt => real(now%time_step, rk))
-      s(:, surface_relaxation) = 0.0_rk
-      if (time_scale > 0.0_rk) s(:, surface_relaxation) = s(:, heat_capacity) &
-        *(s(:, reference_surface_temperature) - s(:, surface_temperature))/(time_scale + dt)
-      call slab_kernel(int(block%n_column, ik), dt, s(:, heat_capacity), &
-        s(:, surface_net_shortwave) + s(:, surface_relaxation), s(:, surface_downwelling_longwave), &
-        s(:, surface_upwelling_longwave), s(:, sensible_heat), s(:, evaporation), s(:, snowfall), &
-        s(:, surface_temperature), rate, net)
-    end associate
-  end subroutine step_surface
-
-  !> For the means of the day and of the history record.
-  subroutine sum_up(block)
-    type(column_block), intent(inout) :: block
-    integer :: f
-    do f = 1, n_state
-      block%profile(:, :, sum_state + f) = block%profile(:, :, sum_state + f) + block%profile(:, :, f)
-    end do
-    block%profile(:, :, sum_longwave_heating) = block%profile(:, :, sum_longwave_heating) &
-      + block%profile(:, :, longwave_heating)
-    block%profile(:, :, sum_shortwave_heating) = block%profile(:, :, sum_shortwave_heating) &
-      + block%profile(:, :, shortwave_heating)
-    do f = 1, n_scalar
-      block%scalar(:, sum_of_day + f) = block%scalar(:, sum_of_day + f) + block%scalar(:, f)
-      block%scalar(:, sum_of_record + f) = block%scalar(:, sum_of_record + f) + block%scalar(:, f)
-    end do
-  end subroutine sum_up
 end module host_physics

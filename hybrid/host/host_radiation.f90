@@ -17,7 +17,7 @@ module host_radiation
   use host_timers, only: time_of_longwave, time_of_shortwave, time_of_sun, timers
   implicit none (type, external)
   private
-  public :: radiate
+  public :: illuminate, radiate
 
 contains
 
@@ -27,7 +27,7 @@ contains
     type(clock), intent(in) :: now
     type(timers), intent(inout) :: timer
     if (modulo(now%step, int(settings%host%radiation_steps, kind(now%step))) == 0) then
-      call shine(block, settings, now)
+      call illuminate(block, settings, now)
       call timer%lap(time_of_sun)
       call compute_longwave(block, settings)
       call timer%lap(time_of_longwave)
@@ -40,6 +40,16 @@ contains
     end associate
     call timer%lap(time_of_shortwave)
   end subroutine radiate
+
+  !> What radiation starts from at the boundaries: the sun, and what the surface emits.
+  subroutine illuminate(block, settings, now)
+    type(column_block), intent(inout) :: block
+    type(run_settings), intent(in) :: settings
+    type(clock), intent(in) :: now
+    call shine(block, settings, now)
+    call surface_longwave_kernel(int(block%n_column, ik), block%scalar(:, surface_temperature), &
+      block%scalar(:, surface_upwelling_longwave))
+  end subroutine illuminate
 
   !> Insolation and zenith angle: of a fixed sun, or means over the radiation interval or the day.
   subroutine shine(block, settings, now)
@@ -69,7 +79,6 @@ contains
     type(run_settings), intent(in) :: settings
     real(rk) :: upward(block%n_level + 1, block%n_column), downward(block%n_level + 1, block%n_column)
     associate (x => block%profile, s => block%scalar, n => block%n_level)
-      call surface_longwave_kernel(int(block%n_column, ik), s(:, surface_temperature), s(:, surface_upwelling_longwave))
       call longwave_kernel(int(n, ik), int(block%n_column, ik), settings%longwave, block%interface_pressure, &
         x(:, :, air_temperature), x(:, :, specific_humidity), x(:, :, cloud_liquid), x(:, :, cloud_ice), &
         s(:, surface_upwelling_longwave), upward, downward, x(:, :, longwave_heating))

@@ -5,6 +5,7 @@
 module host_settings
   use emagram_boundary_layer_kernels, only: boundary_layer_parameters
   use emagram_convection_kernels, only: convection_parameters
+  use emagram_coupler, only: emagram_coupling
   use emagram_kinds, only: rk
   use emagram_longwave_kernels, only: longwave_parameters
   use emagram_microphysics_kernels, only: microphysics_parameters
@@ -12,6 +13,7 @@ module host_settings
   use emagram_sun_kernels, only: sun_parameters
   use emagram_surface_kernels, only: surface_parameters
   use host_clock, only: days_per_year, seconds_per_day
+  use host_fields, only: n_state, state_names
   use host_forcing, only: forcing_settings
   use host_parallel, only: agree, broadcast, this_rank
   implicit none (type, external)
@@ -19,6 +21,10 @@ module host_settings
   public :: read_settings
 
   integer, parameter :: line_length = 512
+
+  !> What can be taken from an emulator one by one: the tendencies of the state, and fluxes in three groups.
+  character(len=48), parameter, public :: taken_names(n_state + 3) = [character(len=48) :: state_names%name, &
+    "precipitation", "shortwave", "longwave"]
 
   !> Time, files and what the sun does.
   type, public :: host_options
@@ -40,9 +46,22 @@ module host_settings
     real(rk) :: surface_relaxation = 0.0_rk !! [s] of a slab towards its reference temperature, 0 for none
   end type host_options
 
+  !> Whose physics: the host's own, or that of the model file beside the case, merged and closed.
+  type, public :: physics_settings
+    character(len=16) :: source = "conventional" !! or emulator
+    character(len=64) :: model_sha256 = "" !! of the model file; any where it is blank
+    character(len=8) :: on_invalid = "mask" !! or clip, or error
+    logical :: reject_extrapolated = .false. !! columns outside the training range fall back to the host's physics
+    character(len=48) :: variables(size(taken_names)) = "" !! some of taken_names; all where there is none
+    type(emagram_coupling) :: coupling
+  contains
+    procedure :: takes
+  end type physics_settings
+
   !> All of the group.
   type, public :: run_settings
     type(host_options) :: host
+    type(physics_settings) :: physics
     type(forcing_settings) :: forcing
     type(sun_parameters) :: sun
     type(longwave_parameters) :: longwave
@@ -54,6 +73,14 @@ module host_settings
   end type run_settings
 
 contains
+
+  !> Whether one of taken_names comes from the emulator.
+  pure function takes(self, number) result(it_does)
+    class(physics_settings), intent(in) :: self
+    integer, intent(in) :: number
+    logical :: it_does
+    it_does = all(self%variables == "") .or. any(self%variables == taken_names(number))
+  end function takes
 
   !> Read and check; collective.
   subroutine read_settings(path, settings, ierr, errmsg)
@@ -75,6 +102,7 @@ contains
     call read_group(lines, settings, ierr, errmsg)
     call check_time(settings%host, ierr, errmsg)
     call check_rest(settings, ierr, errmsg)
+    call check_physics(settings%physics, settings%host, ierr, errmsg)
     if (ierr /= 0) errmsg = "file '"//path//"': "//errmsg
   end subroutine read_settings
 
@@ -107,6 +135,7 @@ contains
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
     type(host_options) :: host
+    type(physics_settings) :: physics
     type(forcing_settings) :: forcing
     type(sun_parameters) :: sun
     type(longwave_parameters) :: longwave
@@ -115,7 +144,7 @@ contains
     type(boundary_layer_parameters) :: boundary_layer
     type(convection_parameters) :: convection
     type(microphysics_parameters) :: microphysics
-    namelist /case/ host, forcing, sun, longwave, shortwave, surface, boundary_layer, convection, microphysics
+    namelist /case/ host, physics, forcing, sun, longwave, shortwave, surface, boundary_layer, convection, microphysics
     integer :: status
     character(len=256) :: reason
     if (.not. any(adjustl(lines) == "&case")) then
@@ -129,7 +158,7 @@ contains
       ierr = 1
       errmsg = "expected a namelist group 'case' of known names, got '"//trim(reason)//"'"
     end if
-    settings = run_settings(host, forcing, sun, longwave, shortwave, surface, boundary_layer, convection, microphysics)
+    settings = run_settings(host, physics, forcing, sun, longwave, shortwave, surface, boundary_layer, convection, microphysics)
   end subroutine read_group
 
   subroutine check_time(host, ierr, errmsg)
@@ -181,6 +210,31 @@ contains
       end if
     end associate
   end subroutine check_rest
+
+  subroutine check_physics(physics, host, ierr, errmsg)
+    type(physics_settings), intent(in) :: physics
+    type(host_options), intent(in) :: host
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    integer :: i
+    if (ierr /= 0) return
+    if (all(physics%source /= [character(len=16) :: "conventional", "emulator"])) then
+      ierr = 1
+      errmsg = "'source': expected conventional or emulator, got '"//trim(physics%source)//"'"
+    else if (all(physics%on_invalid /= [character(len=8) :: "mask", "clip", "error"])) then
+      ierr = 1
+      errmsg = "'on_invalid': expected mask, clip or error, got '"//trim(physics%on_invalid)//"'"
+    else
+      call physics%coupling%check(ierr, errmsg)
+    end if
+    do i = 1, size(physics%variables)
+      if (ierr /= 0 .or. any(physics%variables(i) == [character(len=48) :: taken_names, ""])) cycle
+      ierr = 1
+      errmsg = "'variables': expected what an emulator gives, got '"//trim(physics%variables(i))//"'"
+    end do
+    if (physics%source == "emulator") call need(host%radiation_steps == 1, "radiation_steps", "1 with an emulator", &
+      host%radiation_steps, ierr, errmsg)
+  end subroutine check_physics
 
   subroutine need(met, name, expected, got, ierr, errmsg)
     logical, intent(in) :: met

@@ -9,10 +9,11 @@ module host_timers
 
   integer, parameter, public :: time_of_forcing = 1, time_of_surface = 2, time_of_sun = 3, time_of_longwave = 4, &
     time_of_shortwave = 5, time_of_boundary_layer = 6, time_of_convection = 7, time_of_microphysics = 8, &
-    time_of_budgets = 9, time_of_bookkeeping = 10, time_of_files = 11
-  integer, parameter, public :: n_timer = 11
+    time_of_budgets = 9, time_of_bookkeeping = 10, time_of_files = 11, time_of_emulator = 12, time_of_constraints = 13
+  integer, parameter, public :: n_timer = 13
   character(len=14), parameter, public :: timer_names(n_timer) = [character(len=14) :: "forcing", "surface", "sun", &
-    "longwave", "shortwave", "boundary_layer", "convection", "microphysics", "budgets", "bookkeeping", "files"]
+    "longwave", "shortwave", "boundary_layer", "convection", "microphysics", "budgets", "bookkeeping", "files", &
+    "emulator", "constraints"]
 
   character(len=14), parameter :: line_names(n_timer + 1) = [timer_names, "all           "]
 
@@ -20,7 +21,7 @@ module host_timers
     integer(int64) :: last = 0
     integer(int64) :: ticks(n_timer) = 0
   contains
-    procedure :: start, lap, seconds
+    procedure :: start, is_running, lap, seconds
   end type timers
 
 contains
@@ -29,6 +30,12 @@ contains
     class(timers), intent(inout) :: self
     call system_clock(self%last)
   end subroutine start
+
+  pure function is_running(self) result(it_is)
+    class(timers), intent(in) :: self
+    logical :: it_is
+    it_is = self%last /= 0
+  end function is_running
 
   !> The time since the last lap belongs to this part.
   subroutine lap(self, part)
@@ -49,6 +56,7 @@ contains
   end function seconds
 
   !> timers.csv: seconds of the slowest rank in every part, and all of a run's column-steps; collective.
+  !! An error that there is already stays.
   subroutine write_timers(path, timer, column_steps, ierr, errmsg)
     character(len=*), intent(in) :: path
     type(timers), intent(in) :: timer
@@ -69,7 +77,7 @@ contains
           values(i, 1), ",", column_steps
       end do
       if (status == 0) close (unit, iostat=status, iomsg=reason)
-      if (status /= 0) then
+      if (status /= 0 .and. ierr == 0) then
         ierr = 1
         errmsg = "file '"//path//"': "//trim(reason)
       end if

@@ -214,10 +214,13 @@ def test_a_wrong_value_in_the_beginning_names_column_and_variable(prepared: Path
     assert "expected finite values, got NaN or infinity in column 7" in host(prepared)
     change(path, "air_temperature", put((7, 5), 30.0))
     said = host(prepared, 4)
-    assert "column 7 in the beginning: expected air_temperature at level 5 from  1.0000E+02" in said
+    assert "column 7 (lat -41.81, lon 242.55) in the beginning: " in said
+    assert "expected air_temperature at level 5 from  1.0000E+02" in said
     change(path, "air_temperature", put((7, 5), 250.0))
     change(path, "surface_temperature", put((2,), 1e30))
-    assert "column 2 in the beginning: expected surface_temperature from 100 to 400, got  1.0000E+30" in host(prepared)
+    said = host(prepared)
+    assert "column 2 (lat " in said
+    assert "in the beginning: expected surface_temperature from  1.0000E+02 to  4.0000E+02, got  1.0000E+30" in said
 
 
 @pytest.mark.mpi
@@ -225,7 +228,7 @@ def test_a_column_that_blows_up_is_named_and_no_rank_hangs(prepared: Path) -> No
     """One column of nine on one rank of four is heated without end."""
     change(prepared / "initial.nc", "forcing_heating", put((slice(4, 5), slice(None)), 1.0))
     said = host(prepared, 4)
-    assert "column 4 after forcing in the step of 0001-01-01-0" in said
+    assert "column 4 (lat 0.00, lon 190.03) after forcing in the step of 0001-01-01-0" in said
     assert "expected air_temperature at level" in said
 
 
@@ -303,7 +306,7 @@ def test_no_argument_and_no_file_are_one_sentence(tmp_path: Path) -> None:
 
 def test_the_sentence_of_the_host_is_that_of_the_command(prepared: Path) -> None:
     change(prepared / "initial.nc", "surface_temperature", put((2,), 1e30))
-    with pytest.raises(EmagramError, match=r"^column 2 in the beginning: expected surface_temperature"):
+    with pytest.raises(EmagramError, match=r"^column 2 \(.*\) in the beginning: expected surface_temperature"):
         run(small_case(days=1), output=prepared)
     assert not (prepared / "summary.json").exists()
     assert "emagram-host: column 2" in (prepared / "log.txt").read_text()

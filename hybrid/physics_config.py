@@ -1,0 +1,139 @@
+"""Whose column physics a case runs with: the host's own, an emulator's, or a blend of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..physics.errors import EmagramError
+
+SECONDS_PER_DAY = 86400
+STATE = (
+    "air_temperature",
+    "specific_humidity",
+    "mass_fraction_of_cloud_liquid_water_in_air",
+    "mass_fraction_of_cloud_ice_in_air",
+    "eastward_wind",
+    "northward_wind",
+)
+FLUXES = ("precipitation", "shortwave", "longwave")
+VARIABLES = (*STATE, *FLUXES)
+"""What can be taken from an emulator: tendencies of the state, and fluxes in three groups."""
+
+
+@dataclass(frozen=True)
+class ConventionalPhysicsConfig:
+    """The host's own physics."""
+
+    source: Literal["conventional"] = "conventional"
+
+    @property
+    def model_file(self) -> None:
+        """None: it needs no model file."""
+        return
+
+    def settings(self, time_step: int) -> dict[str, Any]:  # noqa: ARG002  (as of the others)
+        """What the host's namelist says."""
+        return {}
+
+
+@dataclass(frozen=True)
+class RampConfig:
+    """How the share of the emulator grows after the spin-up.
+
+    Attributes:
+        kind: at once, in equal steps over `days`, or at once after `days`.
+        share: [1] of the emulator in tendencies and fluxes in the end.
+        days: [day].
+    Raises:
+        EmagramError: if the share is none, or a ramp that takes time is given none.
+    """
+
+    kind: Literal["constant", "linear", "step"] = "constant"
+    share: float = 1.0
+    days: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.share <= 1.0:
+            raise EmagramError(f"ramp 'share': expected 0 to 1, got {self.share}")
+        if self.kind == "constant" and self.days != 0.0:
+            raise EmagramError(f"ramp 'days': expected none of a constant ramp, got {self.days}")
+        if self.kind != "constant" and not self.days > 0.0:
+            raise EmagramError(f"ramp 'days': expected more than 0 of a {self.kind} ramp, got {self.days}")
+
+    def settings(self, time_step: int) -> dict[str, Any]:
+        """What the host's namelist says."""
+        steps = self.days * SECONDS_PER_DAY / time_step
+        if self.days and round(steps) < 1:
+            raise EmagramError(f"ramp 'days': expected at least a time step of {time_step} s, got {self.days} days")
+        return {"coupling%ramp": self.kind, "coupling%ramp_steps": round(steps), "coupling%share": self.share}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmulatorPhysicsConfig:
+    """An emulator in place of the host's physics.
+
+    Attributes:
+        model: the model file; the run folder keeps a copy.
+        spin_up_days: [day] of the host's own physics before.
+        on_invalid: what is done with columns whose inputs cannot be or whose outputs are no numbers: the host's physics
+            ("mask", and also "clip", which moves inputs into the training range first) or an end ("error").
+        reject_extrapolated: columns with any input outside the training range fall back to the host's physics.
+        variables: what is taken from the emulator, some of `VARIABLES`; all without.
+    Raises:
+        EmagramError: if the spin-up is negative or a variable is unknown or stands twice.
+    """
+
+    source: Literal["emulator"]
+    model: Path
+    spin_up_days: int = 0
+    on_invalid: Literal["mask", "clip", "error"] = "mask"
+    reject_extrapolated: bool = False
+    variables: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.spin_up_days < 0:
+            raise EmagramError(f"physics 'spin_up_days': expected 0 or more, got {self.spin_up_days}")
+        unknown = sorted(set(self.variables) - set(VARIABLES))
+        if unknown or len(set(self.variables)) < len(self.variables):
+            raise EmagramError(f"physics 'variables': expected some of {', '.join(VARIABLES)}, got {self.variables}")
+
+    @property
+    def model_file(self) -> Path:
+        """The model file."""
+        return self.model
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """What is taken from the emulator."""
+        return self.variables or VARIABLES
+
+    def settings(self, time_step: int) -> dict[str, Any]:
+        """What the host's namelist says, but for the hash of the model file."""
+        settings: dict[str, Any] = {
+            "source": "emulator",
+            "on_invalid": self.on_invalid,
+            "reject_extrapolated": self.reject_extrapolated,
+            "coupling%spin_up": self.spin_up_days * SECONDS_PER_DAY // time_step,
+        }
+        return settings | {f"variables({i})": name for i, name in enumerate(self.variables, start=1)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendPhysicsConfig(EmulatorPhysicsConfig):
+    """Tendencies and fluxes of the emulator and of the host's physics, merged.
+
+    Attributes:
+        ramp: the emulator's share in time.
+    """
+
+    source: Literal["blend"]  # type: ignore[assignment]
+    ramp: RampConfig
+
+    def settings(self, time_step: int) -> dict[str, Any]:
+        """What the host's namelist says, but for the hash of the model file."""
+        return super().settings(time_step) | self.ramp.settings(time_step)
+
+
+PhysicsConfig = ConventionalPhysicsConfig | EmulatorPhysicsConfig | BlendPhysicsConfig
