@@ -214,7 +214,8 @@ contains
     associate (ts => block%scalar(:, surface_temperature))
       if (.not. block%fault%is_there .and. .not. all(ts >= coldest .and. ts <= warmest)) then
         at(2) = findloc(.not. (ts >= coldest .and. ts <= warmest), .true., dim=1)
-        block%fault = state_fault(.true., block%first + at(2) - 1, -1, "surface_temperature", ts(at(2)), coldest, warmest)
+        block%fault = state_fault(.true., block%first + at(2) - 1, -1, "surface_temperature", ts(at(2)), coldest, &
+          warmest)
       end if
     end associate
     if (.not. block%fault%is_there) return

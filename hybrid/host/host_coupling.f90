@@ -74,8 +74,9 @@ contains
       mine%weight = share*(1.0_rk - s(:, emulator_rejected))
       s(:, emulator_share) = mine%weight
       call timer%lap(time_of_emulator)
-      if (any(mine%weight < 1.0_rk) .or. .not. emulator%takes_all()) &
+      if (any(mine%weight < 1.0_rk) .or. .not. emulator%takes_all()) then
         call merge_with_host(block, emulator, mine, settings, now, timer, ierr, errmsg)
+      end if
       if (ierr /= 0) return
       call close_columns(block, emulator, number, now, ierr, errmsg)
       call take_fluxes(block, mine)
