@@ -225,6 +225,24 @@ class ForcingConfig:
 
 
 @dataclass(frozen=True)
+class SpreadConfig:
+    """How far columns differ in what they begin with and relax to, beside their surface: smooth random profiles.
+
+    An emulator that is to be left alone with its own errors must have seen states beside those of one climate.
+
+    Attributes:
+        temperature: [K], humidity: [1] of its logarithm; standard deviations.
+    """
+
+    temperature: float = 0.0
+    humidity: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check("spread 'temperature'", self.temperature, 0.0, 20.0)
+        _check("spread 'humidity'", self.humidity, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
 class RecordConfig:
     """Which steps are recorded before and after physics.
 
@@ -282,6 +300,7 @@ class CaseConfig:
     equilibrium_days: int = 0
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     forcing: ForcingConfig = field(default_factory=ForcingConfig)
+    spread: SpreadConfig = field(default_factory=SpreadConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
     physics: ConventionalPhysicsConfig | EmulatorPhysicsConfig | BlendPhysicsConfig = field(
         default_factory=ConventionalPhysicsConfig

@@ -26,6 +26,7 @@ COLDEST_AIR = 195.0  # K
 STRATOSPHERIC_HUMIDITY = 2.5e-6  # kg kg-1
 SURFACE_HUMIDITY = 0.8  # relative, times (p / ps) and so lower aloft
 PERTURBATION = 0.2  # K in the lowest 150 hPa
+N_WAVE = 4  # of random profiles
 JET_FACTOR = 6.0  # wind at the top of the troposphere over wind at the surface
 MOLAR_MASS = {"air": 28.966, "ozone": 47.998, "methane": 16.043, "nitrous_oxide": 44.013}
 METHANE, NITROUS_OXIDE = 1.65e-6, 3.06e-7
@@ -72,6 +73,7 @@ def make_initial_state(case: CaseConfig, grid: ColumnGrid) -> dict[str, Array]:
     columns = _surface(case.surface, grid, random)
     pressure = _pressure(grid, columns["surface_air_pressure"])
     profiles = _profiles(pressure, columns, case.forcing.wind * np.ones(grid.n_column))
+    profiles |= _spread(case, profiles, pressure)
     state = {name: value.copy() for name, value in profiles.items()}
     low = pressure > columns["surface_air_pressure"][:, None] - 1.5e4
     state["air_temperature"] += low * random.normal(0.0, PERTURBATION, pressure.shape)
@@ -206,6 +208,28 @@ def _profiles(pressure: Array, columns: Mapping[str, Array], wind: Array) -> dic
         "eastward_wind": -wind[:, None] * np.cos(3.0 * latitude) * jet,
         "northward_wind": -0.5 * wind[:, None] * np.sin(2.0 * latitude) * sigma**4,
     }
+
+
+def _spread(case: CaseConfig, profiles: Mapping[str, Array], pressure: Array) -> dict[str, Array]:
+    """Temperature and humidity of columns that differ by smooth random profiles; drawn apart from all else.
+
+    Sums of N_WAVE sinusoids in the logarithm of pressure, from none to a wave and a half over the column.
+    """
+    if not (case.spread.temperature or case.spread.humidity):
+        return {}
+    random = np.random.default_rng([case.seed, 1])
+    height = -np.log(pressure / pressure[:, -1:])
+    height = np.pi * height / height[:, :1]
+
+    def smooth() -> Array:
+        amplitude = random.normal(0.0, np.sqrt(2.0 / N_WAVE), (len(pressure), N_WAVE, 1))
+        phase = random.uniform(0.0, 2.0 * np.pi, (len(pressure), N_WAVE, 1))
+        return np.asarray((amplitude * np.sin(np.arange(N_WAVE)[:, None] * height[:, None] + phase)).sum(axis=1))
+
+    temperature = profiles["air_temperature"] + case.spread.temperature * smooth()
+    saturation = saturation_specific_humidity(torch.from_numpy(pressure), torch.from_numpy(temperature)).numpy()
+    humidity = profiles["specific_humidity"] * np.exp(case.spread.humidity * smooth())
+    return {"air_temperature": temperature, "specific_humidity": np.minimum(humidity, 0.9 * saturation)}
 
 
 def _gases(pressure: Array) -> dict[str, Array]:

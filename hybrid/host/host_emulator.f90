@@ -3,7 +3,7 @@
 !! Its inputs are the columns as recorded before physics, its outputs rates of the state and fluxes at top and surface,
 !! which land in arrays of its own: the coupling merges them with the host's and the constraints close them there.
 module host_emulator
-  use, intrinsic :: iso_fortran_env, only: int32
+  use, intrinsic :: iso_fortran_env, only: int32, int64
   use emagram, only: emagram_axis_column_1, emagram_axis_level, emagram_column_extrapolated, emagram_column_rejected, &
     emagram_columns, emagram_description, emagram_field_description, emagram_message_length, emagram_model, &
     emagram_input, emagram_policy_clip, emagram_policy_error, emagram_policy_mask
@@ -160,8 +160,8 @@ contains
         model%n_level
     else if (model%time_step > 0.0_rk .and. abs(model%time_step - time_step) > 0.0_rk) then
       ierr = 1
-      write (errmsg, "(3a, i0, a, f0.1, a)") "model file '", path, "': expected a model of a time step of ", time_step, &
-        " s, got ", model%time_step, " s"
+      write (errmsg, "(3a, i0, a, f0.1, a)") "model file '", path, "': expected a model of a time step of ", &
+        time_step, " s, got ", model%time_step, " s"
     end if
   end subroutine check_model
 
@@ -180,7 +180,7 @@ contains
       allocate (mine%rate(block%n_level, n, n_state), mine%flux(n, n_flux), source=0.0_rk)
     end associate
     call mine%columns%new(self%model, block%n_column, &
-      identity=[(int(block%first + i, kind(0_8)), i=0, block%n_column - 1)], ierr=ierr, errmsg=errmsg)
+      identity=[(int(block%first + i, int64), i=0, block%n_column - 1)], ierr=ierr, errmsg=errmsg)
     do i = 1, size(model%field)
       if (ierr /= 0) return
       if (model%field(i)%direction == emagram_input) then
@@ -199,17 +199,10 @@ contains
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
     integer :: i
-    select case (field%name)
-    case ("air_pressure_at_interface")
-      call bind_profile(block%interface_pressure)
-      return
-    case ("air_pressure")
-      call bind_profile(mine%layer_pressure)
-      return
-    case (latent_heat_name)
-      call bind_scalar(mine%latent_heat)
-      return
-    end select
+    if (field%name == "air_pressure_at_interface") call bind_profile(block%interface_pressure)
+    if (field%name == "air_pressure") call bind_profile(mine%layer_pressure)
+    if (field%name == latent_heat_name) call bind_scalar(mine%latent_heat)
+    if (any(field%name == [character(len=32) :: "air_pressure_at_interface", "air_pressure", latent_heat_name])) return
     do i = 1, n_state
       if (state_names(i)%name == field%name) call bind_profile(block%profile(:, :, i))
       if (state_names(i)%name == field%name) return

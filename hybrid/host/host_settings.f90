@@ -158,7 +158,8 @@ contains
       ierr = 1
       errmsg = "expected a namelist group 'case' of known names, got '"//trim(reason)//"'"
     end if
-    settings = run_settings(host, physics, forcing, sun, longwave, shortwave, surface, boundary_layer, convection, microphysics)
+    settings = run_settings(host, physics, forcing, sun, longwave, shortwave, surface, boundary_layer, convection, &
+      microphysics)
   end subroutine read_group
 
   subroutine check_time(host, ierr, errmsg)
