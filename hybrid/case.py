@@ -250,20 +250,29 @@ class RecordConfig:
         every: steps from one to the next, 0 for none.
         offset: the first step, counted from the start of the run.
         from_day, to_day: [day] of the run, the last not included; 0 for its end.
+        temperature_noise: [K], water_noise: [1] of the logarithm, wind_noise: [m s-1]; standard deviations of noise on
+            the recorded states. The physics after them is that of the noisy state; the run goes on without noise. What
+            learns from such records has seen how physics answers to errors of its own.
     """
 
     every: int = 0
     offset: int = 0
     from_day: int = 0
     to_day: int = 0
+    temperature_noise: float = 0.0
+    water_noise: float = 0.0
+    wind_noise: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("every", "offset", "from_day", "to_day"):
             _check(f"record '{name}'", getattr(self, name), 0)
+        for name, largest in (("temperature_noise", 20.0), ("water_noise", 1.0), ("wind_noise", 20.0)):
+            _check(f"record '{name}'", getattr(self, name), 0.0, largest)
 
     def settings(self) -> dict[str, Any]:
         """What the host's namelist says."""
-        settings = {"record_steps": self.every, "record_offset": self.offset, "record_from": self.from_day}
+        settings: dict[str, Any] = {"record_steps": self.every, "record_offset": self.offset, "record_from": self.from_day}
+        settings |= {f"record_{name}": getattr(self, name) for name in ("temperature_noise", "water_noise", "wind_noise")}
         return settings | ({"record_to": self.to_day} if self.to_day else {})
 
 

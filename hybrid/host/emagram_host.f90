@@ -13,6 +13,7 @@ program emagram_host
   use host_emulator, only: rank_emulator
   use host_forcing, only: check_courant_number
   use host_history, only: write_history
+  use host_noise, only: is_noisy
   use host_parallel, only: agree, broadcast, this_rank
   use host_record, only: record_columns
   use host_restart, only: read_initial, read_restart, write_restart
@@ -109,18 +110,25 @@ contains
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
     type(clock) :: begin
+    type(rank_columns), allocatable :: noisy
     integer :: i, step
     do step = 1, now%steps_per_day()
       begin = now
+      if (allocated(noisy)) deallocate (noisy)
+      if (is_recorded(begin) .and. is_noisy(settings%host)) allocate (noisy, source=columns)
       do i = 1, size(columns%block)
-        call step_block(columns, emulator, i, settings, begin, timer, ierr, errmsg)
+        call step_block(columns, noisy, emulator, i, settings, begin, timer, ierr, errmsg)
         if (ierr /= 0 .and. .not. allocated(stop_time)) stop_time = begin
       end do
       now%step = now%step + 1
       if (.not. is_recorded(begin)) cycle
       call agree_on_state(ierr, errmsg)
       if (ierr /= 0) return
-      call record_columns(columns, begin, folder//"/columns", ierr, errmsg)
+      if (allocated(noisy)) then
+        call record_columns(noisy, begin, folder//"/columns", ierr, errmsg)
+      else
+        call record_columns(columns, begin, folder//"/columns", ierr, errmsg)
+      end if
       if (ierr /= 0) return
       call timer%lap(time_of_files)
     end do

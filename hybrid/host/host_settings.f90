@@ -40,6 +40,9 @@ module host_settings
     integer :: record_offset = 0 !! first step of those in a run
     integer :: record_from = 0 !! [day]
     integer :: record_to = huge(1) !! [day] not included
+    real(rk) :: record_temperature_noise = 0.0_rk !! [K] of the states that are recorded, standard deviation
+    real(rk) :: record_water_noise = 0.0_rk !! [1] of the logarithm of vapour and clouds
+    real(rk) :: record_wind_noise = 0.0_rk !! [m s-1]
     character(len=16) :: sun = "seasonal_diurnal" !! or daily_mean, or fixed
     real(rk) :: fixed_insolation = 0.0_rk !! [W m-2] at the top, of a fixed sun
     real(rk) :: fixed_cosine_zenith = 0.0_rk !! [1]
@@ -205,6 +208,11 @@ contains
         forcing%wind_relaxation) >= 0.0_rk)) then
         ierr = 1
         errmsg = "relaxation times: expected 0 s or more, got less"
+      else if (.not. (min(host%record_temperature_noise, host%record_water_noise, host%record_wind_noise) >= 0.0_rk &
+        .and. host%record_temperature_noise <= 20.0_rk .and. host%record_water_noise <= 1.0_rk &
+        .and. host%record_wind_noise <= 20.0_rk)) then
+        ierr = 1
+        errmsg = "noise of records: expected 0 to 20 K, 1 and 20 m s-1, got another"
       else if (.not. (forcing%top_pressure > 0.0_rk .and. forcing%top_pressure <= 5.0e4_rk)) then
         ierr = 1
         errmsg = "'top_pressure': expected above 0 and at most 50000 Pa, got another"

@@ -11,7 +11,8 @@ module host_step
     n_scalar, n_state, reference_surface_temperature, sensible_heat, shortwave_heating, snowfall, sum_of_day, &
     sum_of_record, sum_longwave_heating, sum_shortwave_heating, sum_state, surface_downwelling_longwave, &
     surface_net_shortwave, surface_relaxation, surface_temperature, surface_upwelling_longwave, water_input
-  use host_physics, only: step_forcing, step_surface_exchange
+  use host_noise, only: add_noise
+  use host_physics, only: step_conventional, step_forcing, step_surface_exchange
   use host_settings, only: run_settings
   use host_timers, only: time_of_bookkeeping, timers
   implicit none (type, external)
@@ -20,9 +21,11 @@ module host_step
 
 contains
 
-  !> One step, all of it.
-  subroutine step_block(columns, emulator, number, settings, now, timer, ierr, errmsg)
+  !> One step, all of it. Where there is room for `noisy` columns they become the same columns after this step's physics,
+  !! done by the host on a state with noise.
+  subroutine step_block(columns, noisy, emulator, number, settings, now, timer, ierr, errmsg)
     type(rank_columns), intent(inout), target :: columns
+    type(rank_columns), intent(inout), optional :: noisy
     type(rank_emulator), intent(inout), target :: emulator
     integer, intent(in) :: number !! of the block
     type(run_settings), intent(in) :: settings
@@ -36,6 +39,11 @@ contains
     call step_forcing(block, settings, now, timer, ierr, errmsg)
     call step_surface_exchange(block, settings, now, timer, ierr, errmsg)
     block%profile(:, :, before_physics + 1:before_physics + n_state) = block%profile(:, :, :n_state)
+    if (present(noisy)) then
+      noisy%block(number) = block
+      call add_noise(noisy%block(number), settings%host, now)
+      call step_conventional(noisy%block(number), settings, now, timer, ierr, errmsg)
+    end if
     call step_physics(block, emulator, number, settings, now, timer, ierr, errmsg)
     call step_surface(block, settings, now)
     call sum_up(block)
