@@ -164,8 +164,13 @@ class ColumnEmulator(nn.Module):
         return self.constrain(self.decode(self.network(self.encode(fields)), fields), fields)
 
     def residuals(self, outputs: Mapping[str, Tensor], fields: Mapping[str, Tensor]) -> Fields:
-        """Residual of each constraint by its name, (n_column,), float64."""
-        return {constraint.name: constraint.residual({**fields, **outputs}) for constraint in self.spec.constraints}
+        """Residual of every budget of the constraints by its name, (n_column,), float64."""
+        everything = {**fields, **outputs}
+        return {
+            name: residual
+            for constraint in self.spec.constraints
+            for name, residual in constraint.residuals(everything).items()
+        }
 
 
 def to_fields(columns: xr.Dataset, names: tuple[str, ...]) -> Fields:
