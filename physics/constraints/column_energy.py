@@ -11,7 +11,8 @@ from torch import Tensor
 from ..budgets import column_mass, energy_residual
 from ..constants import Constants
 from ..errors import EmagramError
-from .constraint import Budget, Columns, Fields, reading, replaced, require_distinct
+from .columns import Columns, replaced
+from .constraint import Budget, Fields, reading, require_distinct
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,28 @@ class Budget:
         return {"name": self.name, "unit": self.unit}
 
 
+@dataclass(frozen=True)
+class Prognostic:
+    """A quantity of the layers that the host steps.
+
+    Attributes:
+        state: name of its value before the physics.
+        rate: name of its change per second by the physics.
+    """
+
+    state: str
+    rate: str
+
+    def to_manifest(self) -> dict[str, str]:
+        """Its entry in a constraint."""
+        return {"state": self.state, "rate": self.rate}
+
+    @classmethod
+    def from_manifest(cls, entry: Mapping[str, str]) -> Prognostic:
+        """Read its entry; raises KeyError if a key is missing."""
+        return cls(entry["state"], entry["rate"])
+
+
 class Constraint(Protocol):
     """What every constraint does with the named inputs and outputs of a batch of columns."""
 
@@ -78,61 +100,6 @@ class Constraint(Protocol):
         ...
 
 
-class Columns:
-    """The fields of a batch of columns as a constraint reads them: present, of the right shape, in float64.
-
-    Args:
-        owner: name of the constraint, for messages.
-        fields: by name.
-        like: name of the field of the column (...) or, of a constraint on layers, the interface pressure [Pa]
-            (..., n_level + 1) that gives the shape of all others.
-        gravity: [m s-2] where `like` is a pressure, else None.
-    Raises:
-        EmagramError: if that field is missing or has no layer.
-    """
-
-    def __init__(self, owner: str, fields: Fields, like: str, gravity: float | None = None) -> None:
-        self._owner, self._fields, self._gravity = owner, fields, gravity
-        self._like = self._find(like)
-        if gravity is not None and (self._like.ndim == 0 or self._like.shape[-1] < 2):
-            raise EmagramError(f"field '{like}': expected shape (..., n_level + 1), got {tuple(self._like.shape)}")
-        self._shape = tuple(self._like.shape if gravity is None else self._like.shape[:-1])
-
-    @property
-    def pressure(self) -> Tensor:
-        """At the interfaces [Pa] (..., n_level + 1), float64."""
-        return self._like.double()
-
-    @property
-    def mass(self) -> Tensor:
-        """Of the layers [kg m-2] (..., n_level), float64."""
-        return self.pressure.diff(dim=-1) / (self._gravity or math.nan)
-
-    def layer(self, name: str) -> Tensor:
-        """A field of layers, (..., n_level), float64."""
-        return self._shaped(name, (*self._shape, self._like.shape[-1] - 1))
-
-    def column(self, name: str) -> Tensor:
-        """A field of the column, (...), float64."""
-        return self._shaped(name, self._shape)
-
-    def _shaped(self, name: str, expected: tuple[int, ...]) -> Tensor:
-        value = self._find(name)
-        if tuple(value.shape) != expected:
-            raise EmagramError(f"field '{name}': expected shape {expected}, got {tuple(value.shape)}")
-        return value.double()
-
-    def _find(self, name: str) -> Tensor:
-        if name not in self._fields:
-            raise EmagramError(f"constraint '{self._owner}': expected field '{name}', got {sorted(self._fields)}")
-        return self._fields[name]
-
-
-def replaced(fields: Fields, changed: Fields) -> dict[str, Tensor]:
-    """All fields with some replaced, each in the dtype it had."""
-    return {**fields, **{name: value.to(fields[name].dtype) for name, value in changed.items()}}
-
-
 def require_distinct(owner: str, what: str, names: tuple[str, ...]) -> None:
     """Refuse an empty list of names, or one that repeats itself."""
     if not names or len(set(names)) < len(names):
@@ -143,6 +110,13 @@ def require_positive(owner: str, what: str, value: object) -> None:
     """Refuse what is not a positive finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0.0):
         raise EmagramError(f"constraint '{owner}': expected a positive '{what}', got {value!r}")
+
+
+def require_time_step(owner: str, time_step: float | None) -> float:
+    """The time step; raises EmagramError if there is none."""
+    if time_step is None:
+        raise EmagramError(f"constraint '{owner}': expected a model with a time step, got none")
+    return time_step
 
 
 @contextmanager

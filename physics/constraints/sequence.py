@@ -7,11 +7,25 @@ from typing import Any
 
 from ..constants import Constants
 from ..errors import EmagramError
+from .bounds import Bounds
 from .column_energy import ColumnEnergy
 from .constraint import Constraint
+from .positivity import Positivity
+from .precipitation import Precipitation
+from .shortwave import Shortwave
+from .upper_levels import UpperLevels
+from .water_and_energy import WaterAndEnergy
 
-CONSTRAINTS: Mapping[str, type[Constraint]] = {"column_energy": ColumnEnergy}
-"""Classes by the `type` of their entry."""
+CONSTRAINTS: Mapping[str, type[Constraint]] = {
+    "column_energy": ColumnEnergy,
+    "upper_levels": UpperLevels,
+    "shortwave": Shortwave,
+    "bounds": Bounds,
+    "precipitation": Precipitation,
+    "positivity": Positivity,
+    "water_and_energy": WaterAndEnergy,
+}
+"""Classes by the `type` of their entry, in the order in which a sequence has them."""
 
 
 def from_manifest(
@@ -28,9 +42,9 @@ def from_manifest(
     """
     built = []
     for entry in entries:
-        kind = entry.get("type")
+        kind = str(entry.get("type"))
         if kind not in CONSTRAINTS:
-            raise EmagramError(f"constraint type {kind!r}: expected one of {sorted(CONSTRAINTS)}")
+            raise EmagramError(f"constraint type '{kind}': expected one of {sorted(CONSTRAINTS)}")
         built.append(CONSTRAINTS[kind].from_manifest(entry, constants, time_step))
     names = [budget.name for constraint in built for budget in constraint.budgets]
     if len(set(names)) < len(names):
