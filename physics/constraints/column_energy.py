@@ -97,7 +97,7 @@ class ColumnEnergy:
         residual = self.residuals(fields)[self.name]
         mass = column_mass(fields[self.interface_pressure], constants=self.constants)
         correction = residual / (self.constants.heat_capacity_dry_air * mass)
-        return replaced(fields, {self.heating: fields[self.heating].double() - correction.unsqueeze(-1)})
+        return replaced(self.name, fields, {self.heating: fields[self.heating].double() - correction.unsqueeze(-1)})
 
     def to_manifest(self) -> dict[str, Any]:
         """Its entry in the `constraints` of a manifest; the constants stand elsewhere in it."""

@@ -66,9 +66,9 @@ def require_field(owner: str, fields: Fields, name: str) -> Tensor:
     return fields[name]
 
 
-def replaced(fields: Fields, changed: Fields) -> dict[str, Tensor]:
-    """All fields with some replaced, each in the dtype it had."""
-    return {**fields, **{name: value.to(fields[name].dtype) for name, value in changed.items()}}
+def replaced(owner: str, fields: Fields, changed: Fields) -> dict[str, Tensor]:
+    """All fields with some replaced, each in the dtype it had; raises EmagramError if one is missing."""
+    return {**fields, **{name: value.to(require_field(owner, fields, name).dtype) for name, value in changed.items()}}
 
 
 def not_below_zero(state: Tensor, rate: Tensor, time_step: float) -> Tensor:

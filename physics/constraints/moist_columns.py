@@ -105,7 +105,9 @@ def _close_rounding(columns: MoistColumns, time_step: float, constants: Constant
         gain = torch.where(is_rich, -residual, 0.0).unsqueeze(-1) / mass
         less_rain = torch.where(is_rich, 0.0, torch.minimum(residual, columns.rain_and_snow))
     rates = columns.rates.flatten(-2).scatter_add(-1, at, gain).reshape(columns.rates.shape)
-    columns = columns._replace(rates=rates, rain_and_snow=columns.rain_and_snow - less_rain)
+    rain_and_snow = columns.rain_and_snow - less_rain
+    snow = torch.where(less_rain != 0.0, torch.minimum(columns.snow, rain_and_snow), columns.snow)
+    columns = columns._replace(rates=rates, rain_and_snow=rain_and_snow, snow=snow)
     with torch.no_grad():
         capacity = constants.heat_capacity_dry_air * columns.mass.sum(dim=-1)
         cooling = imbalance(columns, constants)[1] / capacity

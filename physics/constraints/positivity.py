@@ -80,7 +80,7 @@ class Positivity:
             state, rate = columns.layer(species.state), columns.layer(species.rate)
             needed = not_below_zero(state, (new / columns.mass - state) / self.time_step, self.time_step)
             changed[species.rate] = torch.where(new != old, needed, rate)
-        return replaced(fields, changed)
+        return replaced(self.name, fields, changed)
 
     def to_manifest(self) -> dict[str, Any]:
         """Its entry in the `constraints` of a manifest; constants and time step stand elsewhere in it."""

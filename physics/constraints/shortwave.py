@@ -81,7 +81,7 @@ class Shortwave:
         changed = {**dict(zip(self.downward, bands, strict=True)), self.net: net}
         if self.toa_net is not None:
             changed[self.toa_net] = torch.minimum(torch.maximum(columns.column(self.toa_net), net), sunlight)
-        return replaced(fields, changed)
+        return replaced(self.name, fields, changed)
 
     def to_manifest(self) -> dict[str, Any]:
         """Its entry in the `constraints` of a manifest."""

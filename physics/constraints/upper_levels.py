@@ -80,7 +80,7 @@ class UpperLevels:
         returned = self._water_above(columns, is_upper) / torch.where(lower > 0.0, lower, 1.0)
         changed = {name: torch.where(is_upper, 0.0, columns.layer(name)) for name in self.rates}
         changed[self.receiver] = changed[self.receiver] + torch.where(is_upper, 0.0, returned.unsqueeze(-1))
-        return replaced(fields, changed)
+        return replaced(self.name, fields, changed)
 
     def to_manifest(self) -> dict[str, Any]:
         """Its entry in the `constraints` of a manifest; the constants stand elsewhere in it."""

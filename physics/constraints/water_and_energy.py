@@ -99,7 +99,7 @@ class WaterAndEnergy:
             (self.snowfall, before.snow, state.snow),
         ):
             changed[name] = torch.where(new != old, new / density, fields[name].double())
-        return replaced(fields, changed)
+        return replaced(self.name, fields, changed)
 
     def to_manifest(self) -> dict[str, Any]:
         """Its entry in the `constraints` of a manifest; constants and time step stand elsewhere in it."""
