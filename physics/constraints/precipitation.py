@@ -57,7 +57,9 @@ class Precipitation:
         """All fields, with P and S so; raises EmagramError if a field does not fit."""
         columns = Columns(self.name, fields, self.total)
         snow = columns.column(self.snow).clamp(min=0.0)
-        return replaced(self.name, fields, {self.snow: snow, self.total: torch.maximum(columns.column(self.total), snow)})
+        return replaced(
+            self.name, fields, {self.snow: snow, self.total: torch.maximum(columns.column(self.total), snow)}
+        )
 
     def to_manifest(self) -> dict[str, Any]:
         """Its entry in the `constraints` of a manifest."""

@@ -51,6 +51,8 @@ def smallest_change(residuals: tuple[Tensor, Tensor], mass: Tensor, available: T
 
     With Q_s = Σ_k m_k a_{s,k} of the free waters, M = Σ m: G11 = σ_q Σ Q_s, G12 = σ_q Σ L_s Q_s,
     G22 = cp² σ_T² M + σ_q Σ L_s² Q_s, μ_s = σ_q (λ_A + L_s λ_B). Differentiable with that choice held fixed.
+    A water that is used up stays so, even where the last solution would have spared some of it: the change then closes
+    and keeps every bound, but is not always the very smallest. Gains are not bounded.
 
     Args:
         residuals: of water [kg m-2 s-1] and energy [W m-2], (...) each.
