@@ -134,13 +134,13 @@ def _sweep(amount: Tensor) -> tuple[Tensor, Tensor]:
     Every layer of a run with D > 0 goes to the layer that ends the run, so the sum runs in the order of the sweep.
     """
     n_level = amount.shape[-1]
-    index = torch.arange(n_level, device=amount.device).expand(amount.shape).contiguous()
     with torch.no_grad():
-        debt = amount.new_zeros(amount.shape[0])
-        for level, value in enumerate(amount.t().contiguous().unbind()):
-            debt = (debt - value).clamp_(min=0.0)
-            index[:, level].masked_fill_(debt > 0.0, n_level)
-        payer = index.flip(-1).cummin(dim=-1).values.flip(-1)
+        debts = [amount.new_zeros(amount.shape[0])]
+        for value in amount.t().contiguous().unbind():
+            debts.append((debts[-1] - value).clamp_(min=0.0))
+        level = torch.arange(n_level, device=amount.device)
+        payer = torch.where(torch.stack(debts[1:], dim=-1) > 0.0, n_level, level)
+        payer = payer.flip(-1).cummin(dim=-1).values.flip(-1)
     paid = amount.new_zeros(amount.shape[0], n_level + 1).scatter_add(1, payer, amount)
     return paid[:, :-1].clamp(min=0.0), (-paid[:, -1]).clamp(min=0.0)
 
