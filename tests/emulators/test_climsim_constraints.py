@@ -111,6 +111,7 @@ def test_a_spec_refuses_constraints_on_fields_it_lacks() -> None:
         replace(spec, outputs=tuple(name for name in spec.outputs if name != TOA[0]))
 
 
+@torch.no_grad()
 def test_an_emulator_closes_what_the_evaluation_measures() -> None:
     """By the residuals of `climsim_budgets`, written before and apart from the constraints."""
     spec = whole_spec()
