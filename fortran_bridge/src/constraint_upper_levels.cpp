@@ -8,7 +8,7 @@ namespace {
 
 /// Nothing happens above a pressure: rates are zero there, and the water that they moved is given back below.
 ///   R = Σ_upper m_k Σ_water q̇_k,   all rates ← 0 there,   receiver_k ← receiver_k + R / Σ_lower m over the others
-/// A layer is upper where ½(p_k + p_k+1) < top_pressure, m_k = Δp_k / g. Without a lower layer nothing is done.
+/// A layer is upper where ½(p_k + p_k+1) < top_pressure, m_k = Δp_k / g. A column without lower layers is left alone.
 class UpperLevels final : public Constraint {
  public:
   explicit UpperLevels(const ConstraintEntry& entry)
@@ -33,7 +33,7 @@ class UpperLevels final : public Constraint {
 
   void apply(const double* inputs, double* outputs) const override {
     const int n = n_upper(inputs);
-    if (n == 0 || n == n_level_) return;
+    if (n == 0) return;
     const double* pressure = inputs + interface_pressure_;
     const double gained = water_above(inputs, outputs, n) / (pressure[n_level_] - pressure[n]);
     for (const int output : outputs_) std::fill_n(outputs + output, n, 0.0);
@@ -41,11 +41,12 @@ class UpperLevels final : public Constraint {
   }
 
  private:
+  /// None in a column that has no other.
   int n_upper(const double* inputs) const {
     const double* pressure = inputs + interface_pressure_;
     int n = 0;
     while (n < n_level_ && 0.5 * (pressure[n] + pressure[n + 1]) < top_pressure_) ++n;
-    return n;
+    return n == n_level_ ? 0 : n;
   }
 
   /// g R [kg m-1 s-3]

@@ -61,7 +61,14 @@ WaterAndEnergy::WaterAndEnergy(const ConstraintEntry& entry)
     rates.push_back(species_[rates.size()].rate);
   }
   for (const auto& wind : entry.list("winds")) winds_.push_back(entry.prognostic(wind, "m s-1", "m s-2"));
-  for (const auto& term : entry.list("radiation")) radiation_.push_back(entry.flux(term));
+  if (winds_.size() != 0 && winds_.size() != 2) entry.refuse("expected two 'winds' or none, got ", winds_.size());
+  std::vector<int> fluxes;
+  for (const auto& term : entry.list("radiation")) {
+    radiation_.push_back(entry.flux(term));
+    const auto [is_output, offset] = radiation_.back().flux;
+    fluxes.push_back(is_output ? -1 - offset : offset);
+  }
+  entry.check_distinct("radiation", fluxes);
   entry.check_distinct("vapor, liquid and ice", rates);
   entry.check_distinct("precipitation and snowfall", {precipitation_, snowfall_});
 }

@@ -31,9 +31,12 @@ void Water::set(int k, double value) {
 
 void Water::lose(double loss) {
   if (loss == 0.0) return;
+  const double per_step = 1.0 / dt;
   bool below = false;
   for (int k = 0; k < n_level; ++k) {
-    writable_[k] -= loss * std::max(after(k), 0.0);
+    const double held = after(k);
+    const double lowered = std::max(rate[k] - loss * held, -state[k] * per_step);
+    writable_[k] = held > 0.0 ? lowered : rate[k];
     below |= after(k) < 0.0;
   }
   for (int k = 0; below && k < n_level; ++k) lift(k);
