@@ -1,5 +1,7 @@
 #include "binding.hpp"
 
+#include <algorithm>
+
 #include "error.hpp"
 
 namespace emagram {
@@ -130,10 +132,13 @@ void Binding::scatter(const Field& field, std::int64_t column, const double* row
 void Binding::returned(const Field& field, const double* row, double* held) const {
   row += field.offset;
   held += field.offset;
-  for (int k = 0; k < field.size; ++k) held[k] = unit_.identity() ? row[k] : (row[k] - unit_.offset) / unit_.factor;
+  const bool same_unit = unit_.identity();
+  std::copy_n(row, field.size, held);
+  if (!same_unit)
+    for (int k = 0; k < field.size; ++k) held[k] = (held[k] - unit_.offset) / unit_.factor;
   if (real32_)
     for (int k = 0; k < field.size; ++k) held[k] = static_cast<float>(held[k]);
-  if (!unit_.identity())
+  if (!same_unit)
     for (int k = 0; k < field.size; ++k) held[k] = unit_.factor * held[k] + unit_.offset;
 }
 

@@ -1,8 +1,6 @@
 // Sums over the layers of a column.
 #pragma once
 
-#include <utility>
-
 namespace emagram {
 
 /// Σ_k term(k), k = 0 … n − 1, as four interleaved partial sums: one order on every machine, and no chain of n

@@ -18,6 +18,8 @@ double WaterView::missing() const {
 
 /// Raises a rate that rounding alone leads below zero to the next ones that do not; others stay as they are.
 void Water::lift(int k) {
+  constexpr double rounding = 16.0 * std::numeric_limits<double>::epsilon();
+  if (after(k) >= 0.0 || after(k) < -rounding * std::abs(state[k])) return;
   const double before = rate[k];
   for (int i = 0; i < 8 && after(k) < 0.0; ++i)
     writable_[k] = std::nextafter(rate[k], std::numeric_limits<double>::infinity());
@@ -37,7 +39,7 @@ void Water::lose(double loss) {
     const double held = after(k);
     const double lowered = std::max(rate[k] - loss * held, -state[k] * per_step);
     writable_[k] = held > 0.0 ? lowered : rate[k];
-    below |= after(k) < 0.0;
+    below |= held > 0.0 && after(k) < 0.0;
   }
   for (int k = 0; below && k < n_level; ++k) lift(k);
 }

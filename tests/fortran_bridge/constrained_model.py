@@ -103,9 +103,7 @@ def constraint_entries() -> dict[str, Entry]:
     return {entry["type"]: entry for entry in entries}
 
 
-def write_constrained(
-    path: Path, constraints: Sequence[Mapping[str, Any]], n_level: int = 24, **manifest: Any
-) -> Path:
+def write_constrained(path: Path, constraints: Sequence[Mapping[str, Any]], n_level: int = 24, **manifest: Any) -> Path:
     """A model file whose network returns zeros, but for what its constraints make of them; `manifest` overrides."""
     inputs, outputs = [_entry(name, n_level) for name in INPUTS], [_entry(name, n_level) for name in OUTPUTS]
     columns, _ = hard_columns(2, n_level)
@@ -151,8 +149,10 @@ def _entry(name: str, n_level: int) -> Entry:
 
 
 def _impossible(kind: Array, inputs: dict[str, Array], outputs: dict[str, Array]) -> None:
-    """Every kind of column but the ordinary (0) is spoiled in its own way."""
+    """Every kind of column but the sound (0) is spoiled in its own way."""
     for state, rate in zip(STATES, RATES, strict=True):
+        sound = np.maximum(outputs[rate], -0.5 * inputs[state] / TIME_STEP)
+        outputs[rate][kind == 0] = sound[kind == 0]
         inputs[state][kind == 1] *= 1e-9  # nearly dry
         outputs[rate][kind == 1] *= 1e-9
         inputs[state][kind == 2] = 0.0  # no water at all

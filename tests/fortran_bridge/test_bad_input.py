@@ -115,7 +115,11 @@ def broken_files(content: bytes) -> dict[str, tuple[bytes, int, str]]:
         ),
         "no features": (changed("features", []), FORMAT, "no features"),
         "zero dt": (changed("time_step", 0.0), FORMAT, "time_step must be positive"),
-        "constants": (changed("constants", model.manifest["constants"] | {"gravity": 0.0}), FORMAT, "'gravity' must be"),
+        "constants": (
+            changed("constants", model.manifest["constants"] | {"gravity": 0.0}),
+            FORMAT,
+            "'gravity' must be",
+        ),
         "range tensors": (
             rewrite(content, weights={"inputs.minimum": model.weights["inputs.maximum"] + 1.0}),
             FORMAT,
