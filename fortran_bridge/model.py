@@ -254,9 +254,7 @@ class Columns:
 def _budget_units(constraints: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Unit of each budget by name, in the order of the library, which has checked the names."""
     budgets = [
-        budget
-        for law in constraints
-        for budget in ((law,) if law["type"] == "column_energy" else law["budgets"])
+        budget for law in constraints for budget in ((law,) if law["type"] == "column_energy" else law["budgets"])
     ]
     return {budget["name"]: budget["unit"] for budget in budgets}
 

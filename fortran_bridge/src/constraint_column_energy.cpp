@@ -14,7 +14,7 @@ class ColumnEnergy final : public Constraint {
         heating_(entry.output(entry.at("heating"), EMAGRAM_PER_LAYER, "")),
         interface_pressure_(entry.interface_pressure()),
         weight_(entry.constant("heat_capacity_dry_air") / entry.constant("gravity")) {
-    for (const auto& term : entry.at("fluxes"))
+    for (const auto& term : entry.list("fluxes"))
       fluxes_.push_back(
           {entry.either(entry.at(term, "name"), EMAGRAM_PER_COLUMN, ""), entry.number(entry.at(term, "sign"), "sign")});
   }

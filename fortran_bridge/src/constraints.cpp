@@ -38,6 +38,9 @@ void check_budgets(const ConstraintEntry& entry, const std::vector<Budget>& budg
 }  // namespace
 
 Constraints::Constraints(const Json& entries, const ManifestParts& manifest) {
+  if (!entries.is_array())
+    fail(EMAGRAM_ERROR_FORMAT, "manifest.json: expected 'constraints' to be a list, got ",
+         entries.dump().substr(0, 40));
   std::set<std::string> names;
   for (const auto& json : entries) {
     const std::string type = json.at("type");
