@@ -7,14 +7,24 @@ set(emagram_sources
     binding.cpp
     checks.cpp
     columns.cpp
+    constraint_bounds.cpp
+    constraint_column_energy.cpp
+    constraint_entry.cpp
+    constraint_positivity.cpp
+    constraint_precipitation.cpp
+    constraint_shortwave.cpp
+    constraint_upper_levels.cpp
+    constraint_water_and_energy.cpp
     constraints.cpp
     dense_baseline.cpp
     instruction_set.cpp
     model.cpp
     plan.cpp
+    projection.cpp
     sha256.cpp
     units.cpp
     units_table.cpp
+    water.cpp
 )
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND emagram_sources dense_avx512.cpp dense_avx2.cpp)

@@ -118,14 +118,14 @@ def _training_range(
     folder: Path, spec: EmulatorSpec, n_level: int, of_set: dict[str, dict[str, Array]]
 ) -> tuple[Tensor, Tensor]:
     """Least and largest training value of every input, infinite where the files have none."""
-    known = {find(name).aliases["climsim"] for name in spec.inputs}
+    alias = {name: find(name).aliases.get("climsim", name) for name in spec.inputs}
+    known = set(alias.values())
     with open_netcdf(folder / _SHARED[0]) as file:
         real = tuple(sorted((known & set(file.variables)) - {"cam_in_SNOWHICE"}))
     extremes = {"max": _read(folder / _SHARED[1], real, n_level), "min": _read(folder / _SHARED[2], real, n_level)}
     ends = []
     for end, unknown in (("min", -np.inf), ("max", np.inf)):
         values = extremes[end] | {name: of_set[end][name] for name in known if name.endswith("_dyn")}
-        alias = {name: find(name).aliases["climsim"] for name in spec.inputs}
         ends.append(_join(values.get(alias[name], np.full(spec.size(name), unknown)) for name in spec.inputs))
     return ends[0], ends[1]
 

@@ -9,6 +9,7 @@ from typing import Literal
 from ..physics.errors import EmagramError
 from ..physics.variables import find
 from .climsim import climsim_spec, read_cloud_exponents
+from .climsim_constraints import constrained
 from .climsim_normalisation import read_climsim_normalisation
 from .data.climsim_grid import ColumnGrid
 from .data.climsim_series import Series, find_series
@@ -126,12 +127,15 @@ class ClimsimStudyConfig:
         variables: a name in `data.climsim_sets.VARIABLE_SETS`.
         extra_outputs: learned beside those of the set, such as `cam_out_FSNT` and `cam_out_FLUT`, the fluxes at the top
             that our host records and ClimSim lacks: with them the energy of a column can be closed.
+        constraints: what must hold in every column, names of `climsim_constraints.CLIMSIM_CONSTRAINTS`; the inputs that
+            only they need come after those of the set.
         normalisation: ClimSim's folder of normalisation files; gathered from the training records without.
         networks: each is trained with each seed, and named by its kind.
         seeds: of the initial weights and the minibatches.
         heldout: other climates to test in.
     Raises:
-        EmagramError: if the variable set is unknown, or a list is empty or repeats itself.
+        EmagramError: if the variable set or a constraint is unknown, a constraint needs an output that is not there, or
+            a list is empty or repeats itself.
     """
 
     name: str
@@ -139,6 +143,7 @@ class ClimsimStudyConfig:
     task: Literal["climsim"]
     variables: str = "v1"
     extra_outputs: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
     normalisation: Path | None = None
     networks: tuple[NetworkConfig, ...] = (ClimsimMlpConfig(),)
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -155,6 +160,7 @@ class ClimsimStudyConfig:
         for name, values in (lists | {"extra_outputs": outputs + self.extra_outputs}).items():
             if len(set(values)) < len(values):
                 raise EmagramError(f"study '{name}': expected distinct entries, got {values}")
+        self._completed(climsim_spec(self.variables, n_level=1, time_step=self.records.time_step))
         if not kinds or not self.seeds:
             raise EmagramError("study: expected at least one network and one seed, got none")
         if self.normalisation and self.extra_outputs:
@@ -177,7 +183,12 @@ class ClimsimStudyConfig:
         spec = climsim_spec(
             self.variables, n_level=grid.n_level, time_step=self.records.time_step, cloud_exponents=exponents
         )
-        return replace(spec, outputs=spec.outputs + tuple(find(name, "climsim").name for name in self.extra_outputs))
+        return self._completed(spec)
+
+    def _completed(self, spec: EmulatorSpec) -> EmulatorSpec:
+        """The spec of a set with the other outputs and what must hold."""
+        outputs = spec.outputs + tuple(find(name, "climsim").name for name in self.extra_outputs)
+        return constrained(replace(spec, outputs=outputs), self.constraints)
 
 
 def _require_apart(parts: Mapping[str, Series], folder: Path) -> None:

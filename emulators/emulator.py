@@ -24,7 +24,8 @@ class EmulatorSpec:
 
     Attributes:
         n_level: number of layers.
-        inputs, outputs: names in physics.variables.VARIABLES, in the order of the model file.
+        inputs, outputs: names in physics.variables.VARIABLES, in the order of the model file. Features and constraints
+            read inputs, some perhaps only the latter.
         features: what the network sees, in order.
         constraints: applied to the outputs in this order.
         scale_by: of an output, the input of dimension `column` that multiplies it.
@@ -62,6 +63,8 @@ class EmulatorSpec:
             self._require_inputs((scale,), f"scale of output '{name}'")
             if name not in self.outputs or VARIABLES[scale].dimension != "column":
                 raise EmagramError(f"scale '{scale}' of '{name}': expected a column input that scales an output")
+        for constraint in self.constraints:
+            self._require_fields(constraint)
 
     def size(self, name: str) -> int:
         """Number of values a column."""
@@ -84,6 +87,16 @@ class EmulatorSpec:
         """Group sizes of what a network sees and returns, in order: one group a feature, one an output."""
         features = tuple(self.feature_size(feature) for feature in self.features)
         return Layout(features, tuple(self.size(name) for name in self.outputs), self.n_level)
+
+    def _require_fields(self, constraint: Constraint) -> None:
+        """What a constraint changes is an output, what it reads an input or an output."""
+        for names, among, what in (
+            (constraint.outputs, self.outputs, "an output"),
+            (constraint.inputs, self.inputs + self.outputs, "an input or output"),
+        ):
+            for name in names:
+                if name not in among:
+                    raise EmagramError(f"constraint '{constraint.name}': expected {what} of the emulator, got '{name}'")
 
     def _require_inputs(self, names: tuple[str, ...], what: str) -> None:
         absent = [name for name in names if name not in self.inputs]
@@ -164,8 +177,13 @@ class ColumnEmulator(nn.Module):
         return self.constrain(self.decode(self.network(self.encode(fields)), fields), fields)
 
     def residuals(self, outputs: Mapping[str, Tensor], fields: Mapping[str, Tensor]) -> Fields:
-        """Residual of each constraint by its name, (n_column,), float64."""
-        return {constraint.name: constraint.residual({**fields, **outputs}) for constraint in self.spec.constraints}
+        """Residual of every budget of the constraints by its name, (n_column,), float64."""
+        everything = {**fields, **outputs}
+        return {
+            name: residual
+            for constraint in self.spec.constraints
+            for name, residual in constraint.residuals(everything).items()
+        }
 
 
 def to_fields(columns: xr.Dataset, names: tuple[str, ...]) -> Fields:

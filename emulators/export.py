@@ -296,7 +296,7 @@ def _rebuild_emulator(contents: ModelFile) -> ColumnEmulator:
         tuple(entry["name"] for entry in manifest["inputs"]),
         tuple(entry["name"] for entry in manifest["outputs"]),
         tuple(Feature.from_manifest(entry) for entry in manifest["features"]),
-        constraints.from_manifest(manifest["constraints"], constants),
+        constraints.from_manifest(manifest["constraints"], constants, manifest["time_step"]),
         scale_by={entry["name"]: entry["scale_by"] for entry in manifest["outputs"] if entry["scale_by"]},
         constants=constants,
         time_step=manifest["time_step"],

@@ -79,9 +79,11 @@ def budget(model: Model, dataset: xr.Dataset) -> xr.Dataset:
         array, axes, unit = _as_bound(dataset, field)
         columns.bind(field.name, array.copy(), axes, unit)  # the constraints close the copies
     model.constrain(columns, n_column, model.time_step or 1.0)
-    laws = {law["name"]: law["unit"] for law in model.manifest["constraints"]}
     return xr.Dataset(
-        {name: ("column", columns.budget(name, n_column)[0], {"units": unit}) for name, unit in laws.items()},
+        {
+            name: ("column", columns.budget(name, n_column)[0], {"units": unit})
+            for name, unit in model.budget_units.items()
+        },
         _of_columns(dataset),
     )
 

@@ -101,7 +101,8 @@ class Model:
         fields = [_field(row, entry) for row, entry in zip(description["fields"], entries, strict=True)]
         self.inputs = tuple(fields[: len(self.manifest["inputs"])])
         self.outputs = tuple(fields[len(self.manifest["inputs"]) :])
-        self.budgets: tuple[str, ...] = tuple(law["name"] for law in self.manifest["constraints"])
+        self.budget_units: dict[str, str] = _budget_units(self.manifest["constraints"])
+        self.budgets: tuple[str, ...] = tuple(self.budget_units)
 
     def __repr__(self) -> str:
         inputs, outputs = len(self.inputs), len(self.outputs)
@@ -248,6 +249,14 @@ class Columns:
     def timers(self) -> Mapping[str, float]:
         """Calls, columns, rejected columns, and seconds in gather, network, constraints and scatter."""
         return self._handle.timers()
+
+
+def _budget_units(constraints: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Unit of each budget by name, in the order of the library, which has checked the names."""
+    budgets = [
+        budget for law in constraints for budget in ((law,) if law["type"] == "column_energy" else law["budgets"])
+    ]
+    return {budget["name"]: budget["unit"] for budget in budgets}
 
 
 def _field(row: tuple[Any, ...], entry: Mapping[str, Any]) -> Field:

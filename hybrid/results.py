@@ -78,7 +78,7 @@ class Results:
         fields = {name: torch.from_numpy(self.truth[name].values) for name in RADIATION_INPUTS}
         fields |= {name: torch.from_numpy(values) for name, values in self.predicted.items()}
         constraint = {c.name: c for c in radiation_constraints(Constants())}[spectrum]
-        return np.asarray(constraint.residual(fields).abs().numpy())
+        return np.asarray(constraint.residuals(fields)[spectrum].abs().numpy())
 
     def largest_residual(self, spectrum: str) -> float:
         """The largest over the accepted columns [W m-2]."""

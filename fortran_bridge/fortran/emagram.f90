@@ -413,7 +413,8 @@ contains
     call report(c_status(self%handle, size(reason, kind=c_int64_t), reason), ierr, errmsg)
   end subroutine columns_status
 
-  !> Residual of a column budget in the last step or constrain, before and after the constraints.
+  !> Residual of a column budget in the last step or constrain, before and after the constraints. Budgets are counted
+  !> over the manifest's constraints in order: a constraint can have several, or none.
   subroutine columns_budget(self, index, before, after, ierr, errmsg)
     class(emagram_columns), intent(in) :: self
     integer, intent(in) :: index !! from 1 to n_budget

@@ -126,7 +126,7 @@ typedef struct emagram_description {
   int32_t n_output;
   int32_t n_level;      /* layers */
   int32_t n_neighbour;  /* 1, or 9 for a 3x3 stencil */
-  int32_t n_budget;     /* column budgets that the constraints close */
+  int32_t n_budget;     /* column budgets of all constraints, see emagram_budget */
   double time_step;     /* [s]; 0: any, the rates do not depend on it */
   const char* name;     /* the strings live as long as the model */
   const char* sha256;   /* of the manifest, 64 hexadecimal digits */
@@ -208,7 +208,8 @@ EMAGRAM_API int emagram_constrain(const emagram_model* model, emagram_columns* c
 
 /* Residual of column budget `index` in the last step or constrain, before and after the constraints:
  * the float64 sum of the rates against the fluxes as returned. Either array may be NULL.
- * Unit: that of the budget in the manifest. NaN in rejected columns. */
+ * Budgets are counted over the manifest's constraints in order: a constraint can have several, or none. Name and unit
+ * stand there. NaN in rejected columns. */
 EMAGRAM_API int emagram_budget(const emagram_columns* columns, int32_t index, int64_t number, double* before,
                                double* after);
 

@@ -19,7 +19,8 @@ PyObject* error_type = nullptr;  // fortran_bridge.errors.BridgeError(code, text
 
 void check(int code) {
   if (code == EMAGRAM_OK) return;
-  const char* message = emagram_last_error();  // may quote a damaged file
+  const char* message = emagram_last_error();                    // may quote a damaged file
+  if (error_type == nullptr) throw std::runtime_error(message);  // imported without the package's model.py
   const auto decoded = py::reinterpret_steal<py::object>(
       PyUnicode_DecodeUTF8(message, static_cast<py::ssize_t>(std::strlen(message)), "replace"));
   const auto error = py::reinterpret_borrow<py::object>(error_type)(code, decoded);

@@ -222,7 +222,7 @@ int emagram_describe(const emagram_model* model, emagram_description* descriptio
     filled.n_output = found->n_output();
     filled.n_level = found->n_level();
     filled.n_neighbour = 1;
-    filled.n_budget = static_cast<std::int32_t>(found->constraints().size());
+    filled.n_budget = static_cast<std::int32_t>(found->constraints().budgets().size());
     filled.time_step = found->time_step();
     filled.name = found->name().c_str();
     filled.sha256 = found->sha256().c_str();

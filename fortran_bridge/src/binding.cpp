@@ -1,5 +1,7 @@
 #include "binding.hpp"
 
+#include <algorithm>
+
 #include "error.hpp"
 
 namespace emagram {
@@ -127,10 +129,17 @@ void Binding::scatter(const Field& field, std::int64_t column, const double* row
   (real32_ ? store<float> : store<double>)(address(column), stride_level_, field.size, unit_, row + field.offset);
 }
 
-double Binding::as_returned(double value) const {
-  double host = unit_.identity() ? value : (value - unit_.offset) / unit_.factor;
-  if (real32_) host = static_cast<float>(host);
-  return unit_.identity() ? host : unit_.factor * host + unit_.offset;
+void Binding::returned(const Field& field, const double* row, double* held) const {
+  row += field.offset;
+  held += field.offset;
+  const bool same_unit = unit_.identity();
+  std::copy_n(row, field.size, held);
+  if (!same_unit)
+    for (int k = 0; k < field.size; ++k) held[k] = (held[k] - unit_.offset) / unit_.factor;
+  if (real32_)
+    for (int k = 0; k < field.size; ++k) held[k] = static_cast<float>(held[k]);
+  if (!same_unit)
+    for (int k = 0; k < field.size; ++k) held[k] = unit_.factor * held[k] + unit_.offset;
 }
 
 }  // namespace emagram

@@ -25,8 +25,8 @@ class Binding {
   void gather(const Field& field, std::int64_t column, double* row) const;
   void scatter(const Field& field, std::int64_t column, const double* row) const;
 
-  /// What a value [model's unit] becomes [model's unit] once the host's array holds it in its kind and unit.
-  double as_returned(double value) const;
+  /// What the values of a column become [model's unit] once the host's array holds them in its kind and unit.
+  void returned(const Field& field, const double* row, double* held) const;
 
  private:
   char* address(std::int64_t column) const;

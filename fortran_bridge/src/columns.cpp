@@ -78,7 +78,7 @@ void Columns::reject(Pass& pass, std::int64_t column, std::int32_t reason, const
 Columns::Pass Columns::start_pass(std::int64_t number, bool constrain) {
   number_ = number;
   outputs_.resize(static_cast<std::size_t>(number) * static_cast<std::size_t>(model_->n_output_value()));
-  before_.resize(model_->constraints().size() * static_cast<std::size_t>(number));
+  before_.resize(model_->constraints().budgets().size() * static_cast<std::size_t>(number));
   after_.resize(before_.size());
   return {constrain, std::vector<std::int32_t>(static_cast<std::size_t>(number), EMAGRAM_COLUMN_OK), 0, ""};
 }
@@ -126,31 +126,44 @@ void Columns::compute_block(Pass& pass, std::int64_t first, int n_column) {
   clock.add_to(timing_.network_s);
 }
 
-/// Residuals before, constraints, residuals of what the host will find. Rejected columns get NaN.
+/// Residuals before, constraints, residuals of what the host will find. A column with a value that is not finite is
+/// rejected, before the constraints: a bound could hide it.
+void Columns::close_column(Pass& pass, std::int64_t column, const double* inputs) {
+  const auto& constraints = model_->constraints();
+  const int n_out = model_->n_output_value();
+  double* outputs = outputs_.data() + column * n_out;
+  double* returned = workspace_.returned.data();
+  if (!all_finite(outputs, n_out)) return reject(pass, column, EMAGRAM_COLUMN_NON_FINITE_OUTPUT, inputs, outputs);
+  constraints.residuals(inputs, outputs, workspace_.residual.data());
+  store_residual(before_, column);
+  if (pass.constrain) constraints.apply(inputs, outputs);
+  for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f)
+    bindings_[f].returned(model_->fields()[f], outputs, returned);
+  if (!all_finite(returned, n_out)) return reject(pass, column, EMAGRAM_COLUMN_NON_FINITE_OUTPUT, inputs, returned);
+  constraints.residuals(inputs, returned, workspace_.residual.data());
+  store_residual(after_, column);
+}
+
+/// From the workspace to the place of a column in (n_budget, number).
+void Columns::store_residual(std::vector<double>& residuals, std::int64_t column) const {
+  double* place = residuals.data() + column;
+  for (const double residual : workspace_.residual) {
+    *place = residual;
+    place += number_;
+  }
+}
+
+/// The residuals of rejected columns are NaN.
 void Columns::close_block(Pass& pass, std::int64_t first, int n_column) {
   Clock clock;
-  const auto& laws = model_->constraints();
-  const int n_out = model_->n_output_value();
-  workspace_.returned.resize(static_cast<std::size_t>(n_out));
-  double* returned = workspace_.returned.data();
-  for (std::int64_t column = first; column < first + n_column; ++column) {
-    const double* in = workspace_.inputs.data() + (column - first) * model_->n_input_value();
-    double* out = outputs_.data() + column * n_out;
-    const auto place = [&](std::size_t law) { return law * static_cast<std::size_t>(number_) + std::size_t(column); };
-    for (std::size_t i = 0; i < laws.size(); ++i) before_[place(i)] = laws[i].residual(in, out);
-    if (pass.constrain)
-      for (const auto& law : laws) law.apply(in, out);
-    for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f) {
-      const Field& field = model_->fields()[f];
-      for (int i = field.offset; i < field.offset + field.size; ++i) returned[i] = bindings_[f].as_returned(out[i]);
-    }
-    for (std::size_t i = 0; i < laws.size(); ++i) after_[place(i)] = laws[i].residual(in, returned);
-    auto& reason = pass.reason[static_cast<std::size_t>(column)];
-    if (reason < EMAGRAM_COLUMN_REJECTED && !all_finite(returned, n_out))
-      reject(pass, column, EMAGRAM_COLUMN_NON_FINITE_OUTPUT, in, returned);
+  for (int c = 0; c < n_column; ++c) {
+    const auto& reason = pass.reason[static_cast<std::size_t>(first + c)];
+    if (reason < EMAGRAM_COLUMN_REJECTED)
+      close_column(pass, first + c, workspace_.inputs.data() + c * model_->n_input_value());
     if (reason < EMAGRAM_COLUMN_REJECTED) continue;
-    for (std::size_t i = 0; i < laws.size(); ++i)
-      before_[place(i)] = after_[place(i)] = std::numeric_limits<double>::quiet_NaN();
+    std::fill(workspace_.residual.begin(), workspace_.residual.end(), std::numeric_limits<double>::quiet_NaN());
+    store_residual(before_, first + c);
+    store_residual(after_, first + c);
   }
   clock.add_to(timing_.constraints_s);
 }
@@ -239,7 +252,7 @@ void Columns::status(std::int64_t number, std::int32_t* reason) const {
 }
 
 void Columns::budget(std::int32_t index, std::int64_t number, double* before, double* after) const {
-  const auto n_budget = static_cast<std::int32_t>(model_->constraints().size());
+  const auto n_budget = static_cast<std::int32_t>(model_->constraints().budgets().size());
   if (index < 0 || index >= n_budget)
     fail(EMAGRAM_ERROR_ARGUMENT, "budget: the model has ", n_budget, " budgets, asked for number ", index);
   if (number < 0 || number > number_)

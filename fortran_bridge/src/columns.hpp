@@ -49,6 +49,8 @@ class Columns {
   void judge(const Pass& pass, const std::string& call) const;
   void gather_block(std::int64_t first, int n_column, int direction, double* rows, int n_value) const;
   void compute_block(Pass& pass, std::int64_t first, int n_column);
+  void close_column(Pass& pass, std::int64_t column, const double* inputs);
+  void store_residual(std::vector<double>& residuals, std::int64_t column) const;
   void close_block(Pass& pass, std::int64_t first, int n_column);
   void compute(std::int64_t number, double dt, std::int64_t step);
   void close(std::int64_t number, double dt);

@@ -1,23 +1,71 @@
 #include "constraints.hpp"
 
-namespace emagram {
+#include <map>
+#include <set>
 
-double ColumnEnergy::residual(const double* inputs, const double* outputs) const {
-  const double* pressure = inputs + interface_pressure;
-  const double* rate = outputs + heating;
-  double sum = 0.0;
-  for (int k = 0; k < n_level; ++k) sum += rate[k] * (pressure[k + 1] - pressure[k]);
-  double net = 0.0;
-  for (const auto& flux : fluxes) net += flux.sign * (flux.is_output ? outputs : inputs)[flux.offset];
-  return heat_capacity / gravity * sum - net;
+#include "constraint_entry.hpp"
+#include "error.hpp"
+
+namespace emagram {
+namespace {
+
+using Factory = std::unique_ptr<const Constraint> (*)(const ConstraintEntry&);
+
+Factory factory_of(const std::string& type) {
+  static const std::map<std::string, Factory> known = {{"column_energy", column_energy},
+                                                       {"upper_levels", upper_levels},
+                                                       {"shortwave", shortwave},
+                                                       {"bounds", bounds},
+                                                       {"precipitation", precipitation},
+                                                       {"positivity", positivity},
+                                                       {"water_and_energy", water_and_energy}};
+  const auto found = known.find(type);
+  if (found == known.end()) fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: constraint '", type, "' is not supported");
+  return found->second;
 }
 
-void ColumnEnergy::apply(const double* inputs, double* outputs) const {
-  const double* pressure = inputs + interface_pressure;
-  double mass = 0.0;
-  for (int k = 0; k < n_level; ++k) mass += pressure[k + 1] - pressure[k];
-  const double change = residual(inputs, outputs) / (heat_capacity / gravity * mass);
-  for (int k = 0; k < n_level; ++k) outputs[heating + k] -= change;
+/// Readers of the manifest alone take names and units of budgets from the entry: they must be those of the constraint.
+void check_budgets(const ConstraintEntry& entry, const std::vector<Budget>& budgets) {
+  auto expected = Json::array();
+  for (const auto& budget : budgets) expected.push_back({{"name", budget.name}, {"unit", budget.unit}});
+  const Json& stated = entry.list("budgets");
+  bool same = stated.size() == expected.size();
+  for (std::size_t i = 0; same && i < expected.size(); ++i)
+    same = entry.at(stated[i], "name") == expected[i]["name"] && entry.at(stated[i], "unit") == expected[i]["unit"];
+  if (!same) entry.refuse("expected budgets ", expected.dump(), ", got ", stated.dump().substr(0, 200));
+}
+
+}  // namespace
+
+Constraints::Constraints(const Json& entries, const ManifestParts& manifest) {
+  if (!entries.is_array())
+    fail(EMAGRAM_ERROR_FORMAT, "manifest.json: expected 'constraints' to be a list, got ",
+         entries.dump().substr(0, 40));
+  std::set<std::string> names;
+  for (const auto& json : entries) {
+    const std::string type = json.at("type");
+    const auto build = factory_of(type);
+    const ConstraintEntry entry(json, manifest);
+    auto built = build(entry);
+    if (type != "column_energy") check_budgets(entry, built->budgets());  // which is older than the list of budgets
+    for (const auto& budget : built->budgets()) {
+      if (!names.insert(budget.name).second)
+        entry.refuse("a budget '", budget.name, "' stands in the sequence already");
+      budgets_.push_back(budget);
+    }
+    sequence_.push_back(std::move(built));
+  }
+}
+
+void Constraints::residuals(const double* inputs, const double* outputs, double* residual) const {
+  for (const auto& constraint : sequence_) {
+    constraint->residuals(inputs, outputs, residual);
+    residual += constraint->budgets().size();
+  }
+}
+
+void Constraints::apply(const double* inputs, double* outputs) const {
+  for (const auto& constraint : sequence_) constraint->apply(inputs, outputs);
 }
 
 }  // namespace emagram

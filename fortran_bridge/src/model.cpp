@@ -116,7 +116,7 @@ void Model::read_manifest(const Json& manifest) {
   epsilon_ = positive(constants.at("gas_constant_dry_air"), "gas_constant_dry_air") /
              positive(constants.at("gas_constant_water_vapor"), "gas_constant_water_vapor");
   read_features(manifest.at("features"));
-  read_constraints(manifest.at("constraints"), constants);
+  constraints_ = Constraints(manifest.at("constraints"), {fields_, constants, n_level_, time_step_});
 }
 
 void Model::read_fields(const Json& entries, int direction) {
@@ -181,31 +181,6 @@ void Model::read_features(const Json& entries) {
   if (n_feature_value_ == 0) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: no features");
 }
 
-void Model::read_constraints(const Json& entries, const Json& constants) {
-  for (const auto& entry : entries) {
-    if (const std::string type = entry.at("type"); type != "column_energy")
-      fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: constraint '", type, "' is not supported");
-    ColumnEnergy law;
-    law.name = entry.at("name");
-    law.unit = entry.at("unit");
-    law.n_level = n_level_;
-    law.heating = expect(entry.at("heating"), EMAGRAM_OUTPUT, EMAGRAM_PER_LAYER).offset;
-    const Field& pressure = expect(entry.at("interface_pressure"), EMAGRAM_INPUT, EMAGRAM_PER_INTERFACE);
-    if (!pressure.increasing)  // or a layer could have no mass
-      fail(EMAGRAM_ERROR_FORMAT, "constraint '", law.name, "': expected '", pressure.name, "' to be monotonic");
-    law.interface_pressure = pressure.offset;
-    law.heat_capacity = positive(constants.at("heat_capacity_dry_air"), "heat_capacity_dry_air");
-    law.gravity = positive(constants.at("gravity"), "gravity");
-    for (const auto& term : entry.at("fluxes")) {
-      const std::string name = term.at("name");
-      const bool is_output = find(name, EMAGRAM_OUTPUT) >= 0;
-      const Field& field = expect(name, is_output ? EMAGRAM_OUTPUT : EMAGRAM_INPUT, EMAGRAM_PER_COLUMN);
-      law.fluxes.push_back({is_output, field.offset, finite(term.at("sign"), "a flux sign")});
-    }
-    constraints_.push_back(std::move(law));
-  }
-}
-
 void Model::read_tensors(const Tensors& tensors) {
   const auto inputs = static_cast<std::size_t>(n_input_value_), outputs = static_cast<std::size_t>(n_output_value_),
              features = static_cast<std::size_t>(n_feature_value_);
@@ -252,6 +227,8 @@ void Model::transform(const Feature& feature, const double* inputs, float* featu
 void Model::prepare(Workspace& workspace) const {
   plan_->prepare(workspace.plan, block);
   workspace.inputs.resize(static_cast<std::size_t>(block) * static_cast<std::size_t>(n_input_value_));
+  workspace.returned.resize(static_cast<std::size_t>(n_output_value_));
+  workspace.residual.resize(constraints_.budgets().size());
   if (options_.policy == EMAGRAM_POLICY_CLIP) workspace.seen.resize(workspace.inputs.size());
 }
 
@@ -292,8 +269,7 @@ void Model::self_test(const Json& expectation, const Tensors& tensors) const {
   }
   predict(workspace.inputs.data(), workspace.inputs.data(), n, outputs.data(), workspace);
   for (int c = 0; c < n; ++c)
-    for (const auto& law : constraints_)
-      law.apply(workspace.inputs.data() + c * n_input_value_, outputs.data() + c * n_output_value_);
+    constraints_.apply(workspace.inputs.data() + c * n_input_value_, outputs.data() + c * n_output_value_);
   for (std::size_t f = static_cast<std::size_t>(n_input_); f < fields_.size(); ++f) {
     const Field& field = fields_[f];
     const double tolerance = finite(expectation.at("tolerance").at(field.name), "tolerance");

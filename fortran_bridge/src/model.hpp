@@ -9,23 +9,10 @@
 #include "archive.hpp"
 #include "constraints.hpp"
 #include "emagram.h"
+#include "field.hpp"
 #include "plan.hpp"
 
 namespace emagram {
-
-/// One input or output of the model, and where its values lie in a column's row of inputs or outputs.
-struct Field {
-  std::string name;
-  std::string unit;
-  int direction = EMAGRAM_INPUT;
-  int dimension = EMAGRAM_PER_COLUMN;
-  int size = 1;
-  int offset = 0;
-  double valid_minimum = 0.0;
-  double valid_maximum = 0.0;
-  bool increasing = false;  // its order proves the level order
-  int scale_by = -1;        // outputs: offset in the row of inputs, or -1
-};
 
 enum class Transform { identity, log, relative_humidity };
 
@@ -49,6 +36,7 @@ class Model {
     std::vector<double> inputs;    // (block, n_input_value)
     std::vector<double> seen;      // the same, clipped for the network
     std::vector<double> returned;  // (n_output_value)
+    std::vector<double> residual;  // (n_budget)
   };
   void prepare(Workspace& workspace) const;
 
@@ -67,7 +55,7 @@ class Model {
   const std::string& name() const { return name_; }
   const std::string& sha256() const { return sha256_; }
   const std::string& manifest() const { return manifest_; }
-  const std::vector<ColumnEnergy>& constraints() const { return constraints_; }
+  const Constraints& constraints() const { return constraints_; }
   const std::vector<double>& training_minimum() const { return training_minimum_; }
   const std::vector<double>& training_maximum() const { return training_maximum_; }
 
@@ -76,7 +64,6 @@ class Model {
   void read_fields(const Json& entries, int direction);
   void read_valid_range(const Json& entry, Field& field) const;
   void read_features(const Json& entries);
-  void read_constraints(const Json& entries, const Json& constants);
   void read_tensors(const Tensors& tensors);
   void self_test(const Json& expectation, const Tensors& tensors) const;
   int find(const std::string& name, int direction) const;
@@ -93,7 +80,7 @@ class Model {
   std::vector<Feature> features_;
   std::vector<double> feature_mean_, feature_scale_, output_mean_, output_scale_;
   std::vector<double> training_minimum_, training_maximum_;
-  std::vector<ColumnEnergy> constraints_;
+  Constraints constraints_;
   std::unique_ptr<const Plan> plan_;
 };
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from emagram.emulators.climsim import CLOUD_INPUTS, climsim_spec, pack_inputs, read_cloud_exponents
+from emagram.emulators.climsim_constraints import constrained
 from emagram.emulators.climsim_normalisation import read_climsim_normalisation
 from emagram.emulators.data.climsim_grid import built_in_grid
 from emagram.emulators.data.climsim_sets import VARIABLE_SETS, is_profile, variable_set
@@ -109,6 +110,15 @@ def test_training_ranges_are_those_of_the_files(folder: Path) -> None:
         np.testing.assert_array_equal(found.input_maximum[places[name]], read(folder / "input_max.nc", alias))
     snow = places["snow_thickness_over_sea_ice"]
     assert (float(found.input_minimum[snow]), float(found.input_maximum[snow])) == (-np.inf, np.inf)
+
+
+def test_an_input_of_constraints_alone_has_no_range(folder: Path) -> None:
+    spec = constrained(climsim_spec("v2", n_level=N_LEVEL), ("positivity",))
+    found, plain = read_climsim_normalisation(folder, "v2", spec=spec), read_climsim_normalisation(folder, "v2")
+    at = dict(found.spec.input_slices())["air_pressure_at_interface"]
+    assert found.input_minimum[at].tolist() == [-np.inf] * (N_LEVEL + 1)
+    assert torch.equal(found.input_minimum[: at.start], plain.input_minimum)
+    assert torch.equal(found.feature_mean, plain.feature_mean)
 
 
 def test_a_cloud_exponential_is_not_normalised_again(folder: Path) -> None:

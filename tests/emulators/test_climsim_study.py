@@ -1,5 +1,6 @@
 """A whole study on toy records: trained, scored in two climates, drawn, exported, and continued."""
 
+import copy
 import csv
 import json
 import shutil
@@ -166,6 +167,23 @@ def test_the_exported_model_scores_on_records_like_its_member(
 
 def test_a_study_continues_with_the_same_result(config: ClimsimStudyConfig, run: tuple[Path, dict]) -> None:
     assert ClimsimStudy(config, run[0]).run() == run[1]
+
+
+def test_a_study_trains_and_scores_constrained_columns(config: ClimsimStudyConfig, tmp_path: Path) -> None:
+    """All constraints but the one that needs fluxes that toy records lack, against the same weights without."""
+    names = ("upper_levels", "shortwave", "bounds", "precipitation", "positivity")
+    small = replace(config, variables="v2", networks=(GruConfig(width=8),), seeds=(0,), heldout=(), constraints=names)
+    study = ClimsimStudy(small, tmp_path / "run")
+    (member,) = study._train()
+    free = copy.deepcopy(member.emulator)
+    free.spec = replace(free.spec, constraints=())
+    budgets = [
+        evaluate_columns(emulator, study.climates["present"].ordered(), study.grid).budgets
+        for emulator in (member.emulator, free)
+    ]
+    for name in ("C_surface_shortwave", "D_negative_cloud_ice", "D_sunlight_at_night"):
+        closed, violated = (every[name]["prediction"]["max_abs"] for every in budgets)
+        assert closed <= 1e-16 + 1e-10 * violated < violated, name
 
 
 def test_a_step_in_two_parts_is_refused(config: ClimsimStudyConfig, tmp_path: Path) -> None:

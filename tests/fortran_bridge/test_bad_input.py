@@ -115,7 +115,11 @@ def broken_files(content: bytes) -> dict[str, tuple[bytes, int, str]]:
         ),
         "no features": (changed("features", []), FORMAT, "no features"),
         "zero dt": (changed("time_step", 0.0), FORMAT, "time_step must be positive"),
-        "constants": (changed("constants", model.manifest["constants"] | {"gravity": 0.0}), FORMAT, "gravity must be"),
+        "constants": (
+            changed("constants", model.manifest["constants"] | {"gravity": 0.0}),
+            FORMAT,
+            "'gravity' must be",
+        ),
         "range tensors": (
             rewrite(content, weights={"inputs.minimum": model.weights["inputs.maximum"] + 1.0}),
             FORMAT,
@@ -130,7 +134,7 @@ def broken_files(content: bytes) -> dict[str, tuple[bytes, int, str]]:
         "unknown flux": (
             changed("constraints", [model.manifest["constraints"][0] | {"heating": "nothing"}]),
             FORMAT,
-            "expected an output 'nothing' of the right dimension",
+            "expected 'nothing' to be an output per layer, got none",
         ),
         "dtype": (
             rewrite(content, weights={"network.0.bias": np.zeros(24)}),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from commands import ROOT, install, run
+from test_bad_constraints import bad_files, sound
 from test_bad_input import broken_files
 from test_programs import write_columns
 from tiny_model import tiny_columns
@@ -35,10 +36,13 @@ def clean(command: list[str | Path], **environment: str) -> str:
 def test_damaged_files(sanitized: Path, tiny_model: Path, tmp_path: Path) -> None:
     content = tiny_model.read_bytes()
     files = {name: data for name, (data, *_) in broken_files(content).items()}
+    constrained = sound(tmp_path).read_bytes()
+    files |= {name: data for name, (data, _) in bad_files(constrained).items()}
+    n_bad = len(files)
     rng = np.random.default_rng(0)
     for number in range(N_MUTANT):
-        mutant = bytearray(content)
-        for place in rng.integers(0, len(content), rng.integers(1, 6)):
+        mutant = bytearray(content if number % 2 == 0 else constrained)
+        for place in rng.integers(0, len(mutant), rng.integers(1, 6)):
             mutant[place] = rng.integers(0, 256)
         files[f"mutant {number}"] = bytes(mutant[: rng.integers(1, len(content))] if number % 3 == 0 else mutant)
     paths = []
@@ -49,9 +53,9 @@ def test_damaged_files(sanitized: Path, tiny_model: Path, tmp_path: Path) -> Non
     source = Path(__file__).parent / "programs" / "open_files.c"
     link = [f"-I{sanitized}/include", f"-L{sanitized}/lib", "-lemagram", f"-Wl,-rpath,{sanitized}/lib"]
     run(["gcc", "-fsanitize=address,undefined", source, *link, "-o", program])
-    codes = clean([program, tiny_model, *paths]).split()
+    codes = clean([program, tmp_path / "sound.emg", *paths]).split()
     assert codes[0] == "0"
-    assert all(code != "0" for code in codes[1 : 1 + len(broken_files(content))])
+    assert all(code != "0" for code in codes[1 : 1 + n_bad])
     assert "13" not in codes
 
 

@@ -1,0 +1,155 @@
+"""What must hold in the columns of a ClimSim-like emulator, by name, with the inputs that only this needs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ..physics.constraints import (
+    Bounds,
+    Constraint,
+    FluxTerm,
+    Minimum,
+    Positivity,
+    Precipitation,
+    Prognostic,
+    Shortwave,
+    UpperLevels,
+    WaterAndEnergy,
+)
+from ..physics.errors import EmagramError
+from ..physics.units import SECONDS_PER_DAY
+from ..physics.variables import VARIABLES
+from .climsim_budgets import (
+    BANDS,
+    HEATING,
+    LONGWAVE_DOWN,
+    LONGWAVE_UP,
+    NET_SHORTWAVE,
+    OLR,
+    RAIN_AND_SNOW,
+    SNOW,
+    SUNLIGHT,
+    TOA_SHORTWAVE,
+    VAPOR,
+    WATERS,
+    WINDS,
+)
+from .emulator import EmulatorSpec
+
+PRESSURE = "air_pressure_at_interface"
+TOP_PRESSURE = 1.0e4
+"""[Pa]; above, the physics of water is left out."""
+TEMPERATURE_VARIANCE = (1.0 / SECONDS_PER_DAY) ** 2
+"""[K2 s-2]: a change of 1 K/day is one standard deviation."""
+WATER_VARIANCE = (1.0e-3 / SECONDS_PER_DAY) ** 2 / 1.0e-2
+"""[s-2]: a change of 1 g/kg/day in a layer of 10 g/kg is one standard deviation."""
+
+_SPECIES = tuple(Prognostic(*names) for names in WATERS)
+_RATES = tuple(species.rate for species in _SPECIES)
+
+
+def climsim_constraints(spec: EmulatorSpec, names: Sequence[str]) -> tuple[Constraint, ...]:
+    """The constraints of those names for an emulator, in the order in which they must be applied.
+
+    Args:
+        spec: outputs, constants and time step count.
+        names: of `CLIMSIM_CONSTRAINTS`, in any order.
+    Raises:
+        EmagramError: if a name is unknown (it names the nearest) or comes twice, or one needs an output, the fluxes at
+            the top (`cam_out_FSNT`, `cam_out_FLUT`) among them, or the time step, that the emulator lacks.
+    """
+    for name in names:
+        if name not in CLIMSIM_CONSTRAINTS:
+            nearest = difflib.get_close_matches(name, CLIMSIM_CONSTRAINTS, n=1, cutoff=0.0)[0]
+            known = ", ".join(CLIMSIM_CONSTRAINTS)
+            raise EmagramError(f"constraint '{name}': expected one of {known} (nearest '{nearest}'), got another")
+    if len(set(names)) < len(names):
+        raise EmagramError(f"constraints: expected distinct names, got {tuple(names)}")
+    chosen = [name for name in CLIMSIM_CONSTRAINTS if name in names]
+    built = tuple(CLIMSIM_CONSTRAINTS[name](spec) for name in chosen)
+    for name, constraint in zip(chosen, built, strict=True):
+        _require_outputs(name, constraint, spec)
+    return built
+
+
+def constrained(spec: EmulatorSpec, names: Sequence[str]) -> EmulatorSpec:
+    """The same emulator with constraints, and after its inputs those that only they need.
+
+    Args, Raises: as `climsim_constraints`.
+    """
+    constraints = climsim_constraints(spec, names)
+    needed = (name for constraint in constraints for name in constraint.inputs if name not in spec.outputs)
+    return replace(spec, inputs=tuple(dict.fromkeys((*spec.inputs, *needed))), constraints=constraints)
+
+
+def _upper_levels(spec: EmulatorSpec) -> Constraint:
+    return UpperLevels("upper_levels", _RATES, _RATES, VAPOR, TOP_PRESSURE, PRESSURE, spec.constants)
+
+
+def _shortwave(spec: EmulatorSpec) -> Constraint:
+    toa_net = TOA_SHORTWAVE if TOA_SHORTWAVE in spec.outputs else None
+    return Shortwave("shortwave", tuple(BANDS), tuple(BANDS.values()), NET_SHORTWAVE, SUNLIGHT, toa_net)
+
+
+def _bounds(spec: EmulatorSpec) -> Constraint:
+    fluxes = (LONGWAVE_DOWN, *((OLR,) if OLR in spec.outputs else ()))
+    return Bounds("bounds", tuple(Minimum(flux, 0.0) for flux in fluxes))
+
+
+def _precipitation(spec: EmulatorSpec) -> Constraint:
+    del spec
+    return Precipitation("precipitation", RAIN_AND_SNOW, SNOW)
+
+
+def _positivity(spec: EmulatorSpec) -> Constraint:
+    return Positivity("positivity", _SPECIES, PRESSURE, spec.constants, _time_step(spec))
+
+
+def _water_and_energy(spec: EmulatorSpec) -> Constraint:
+    vapor, liquid, ice = _SPECIES
+    signs = {TOA_SHORTWAVE: 1, OLR: -1, NET_SHORTWAVE: -1, LONGWAVE_DOWN: -1, LONGWAVE_UP: 1}
+    moves = all(rate in spec.outputs for _, rate in WINDS)
+    return WaterAndEnergy(
+        name="column",
+        interface_pressure=PRESSURE,
+        temperature_rate=HEATING,
+        waters=(vapor, liquid, ice),
+        winds=tuple(Prognostic(*names) for names in WINDS) if moves else (),
+        precipitation=RAIN_AND_SNOW,
+        snowfall=SNOW,
+        radiation=tuple(FluxTerm(name, sign) for name, sign in signs.items()),
+        temperature_variance=TEMPERATURE_VARIANCE,
+        water_variance=WATER_VARIANCE,
+        constants=spec.constants,
+        time_step=_time_step(spec),
+    )
+
+
+def _time_step(spec: EmulatorSpec) -> float:
+    if spec.time_step is None:
+        raise EmagramError("constraints: expected an emulator with a time step, got None")
+    return spec.time_step
+
+
+def _require_outputs(name: str, constraint: Constraint, spec: EmulatorSpec) -> None:
+    """What physics returns cannot be an input: the emulator has to return it too."""
+    for field in (*constraint.outputs, *constraint.inputs):
+        alias = VARIABLES[field].aliases.get("climsim", "")
+        if alias.startswith(("cam_out_", "ptend_")) and field not in spec.outputs:
+            where = ", which 'extra_outputs' adds" if field in (TOA_SHORTWAVE, OLR) else ""
+            raise EmagramError(
+                f"constraint '{name}': expected output '{field}' ({alias}{where}) of the emulator, got none"
+            )
+
+
+CLIMSIM_CONSTRAINTS: Mapping[str, Callable[[EmulatorSpec], Constraint]] = {
+    "upper_levels": _upper_levels,
+    "shortwave": _shortwave,
+    "bounds": _bounds,
+    "precipitation": _precipitation,
+    "positivity": _positivity,
+    "water_and_energy": _water_and_energy,
+}
+"""By the type of constraint, in the order of the sequence."""

@@ -1,0 +1,57 @@
+"""The same constraints in torch and in C++, on columns of every kind."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import emagram
+from constrained_model import TIME_STEP, Array, Entry, constraint_entries, hard_columns, write_constrained
+from emagram.physics.constants import Constants
+from emagram.physics.constraints import from_manifest
+from stepping import bind
+
+N_COLUMN, N_LEVEL = 2500, 20
+LARGEST_DIFFERENCE = 1e-12  # of the largest value of the output in the column, before or after: orders of sums differ
+LARGEST_RESIDUAL_DIFFERENCE = 1e-14  # of the largest residual of the budget
+ENTRIES = constraint_entries()
+SEQUENCES = {kind: [entry] for kind, entry in ENTRIES.items()} | {"all": list(ENTRIES.values())}
+
+
+def relative(difference: Array, *scales: Array) -> float:
+    """Largest difference in a column by the largest magnitude there, over all columns."""
+    n = len(difference)
+    largest = np.max([np.abs(scale).reshape(n, -1).max(axis=1) for scale in scales], axis=0)
+    return float((np.abs(difference).reshape(n, -1).max(axis=1) / np.where(largest > 0.0, largest, 1.0)).max())
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES)
+@pytest.mark.parametrize("seed", [11, 12])
+def test_both_languages_agree(tmp_path: Path, sequence: str, seed: int) -> None:
+    entries: list[Entry] = SEQUENCES[sequence]
+    inputs, outputs = hard_columns(N_COLUMN, N_LEVEL, seed)
+    model = emagram.open(write_constrained(tmp_path / "model.emg", entries, N_LEVEL), defer_constraints=True)
+    native, columns = {name: array.copy() for name, array in outputs.items()}, model.columns(N_COLUMN)
+    bind(columns, inputs | native)
+    model.constrain(columns, N_COLUMN, TIME_STEP)
+    before = {name: torch.from_numpy(array) for name, array in (inputs | outputs).items()}
+    fields = before
+    laws = from_manifest(entries, Constants(), TIME_STEP)
+    for law in laws:
+        fields = law.apply(fields)
+    changed = set()
+    for name, raw in outputs.items():
+        twin = fields[name].numpy()
+        assert relative(native[name] - twin, raw, twin) <= LARGEST_DIFFERENCE, name
+        if sequence == "positivity":  # what needs no water keeps its bits
+            assert np.array_equal(native[name] != raw, twin != raw), name
+        changed |= {name} if (twin != raw).any() else set()
+    assert changed == {name for law in laws for name in law.outputs}
+    assert model.budgets == tuple(budget.name for law in laws for budget in law.budgets)
+    for law in laws:
+        for name, residual in law.residuals(before).items():
+            twin = residual.numpy()
+            difference = np.abs(columns.budget(name, N_COLUMN)[0] - twin).max()
+            assert difference <= LARGEST_RESIDUAL_DIFFERENCE * np.abs(twin).max(), name
+            assert np.abs(twin).max() > 0.0

@@ -1,0 +1,198 @@
+"""The change that closes water and energy is the smallest one, and gradients flow through it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from constrained_columns import (
+    CONSTANTS,
+    KINDS,
+    OUTPUTS,
+    POSITIVITY,
+    PRECIPITATION,
+    RATES,
+    SEQUENCE,
+    TIME_STEP,
+    WATER_AND_ENERGY,
+    WATERS,
+    after,
+    apply_all,
+    columns,
+    mass,
+)
+from emagram.physics.constraints.projection import Weights, smallest_change
+
+Array = NDArray[np.float64]
+CP, LV, LF = CONSTANTS.heat_capacity_dry_air, CONSTANTS.latent_heat_vaporization, CONSTANTS.latent_heat_fusion
+LATENT = (LV + LF, LF, 0.0)
+VARIANCES = (WATER_AND_ENERGY.temperature_variance, WATER_AND_ENERGY.water_variance)
+
+
+def prepared(seed: int, n_column: int, n_level: int, kind: str = "ordinary") -> dict[str, Tensor]:
+    """Columns as the constraints before this one leave them."""
+    fields = columns(seed, n_column, n_level, kind)
+    for constraint in SEQUENCE[:-1]:
+        fields = constraint.apply(fields)
+    return fields
+
+
+def dense_solution(fields: dict[str, Tensor], column: int, residual: Array) -> Array:
+    """The smallest change [δT, δq_v, δq_l, δq_i] of one column, from the whole system of its optimality conditions."""
+    m = mass(fields)[column].numpy()
+    available = [np.maximum(after(fields, water)[column].numpy(), 0.0) for water in WATERS]
+    # in units in which every change costs its square; water that is not there cannot change
+    unit = np.concatenate([np.sqrt(VARIANCES[0] / m), *(np.sqrt(VARIANCES[1] * a / m) for a in available)])
+    rows = np.stack(
+        [
+            np.concatenate([np.zeros_like(m), m, m, m]),
+            np.concatenate([CP * m, *(latent * m for latent in LATENT)]) / LV,
+        ]
+    )
+    n = unit.size
+    system = np.block([[np.eye(n), (rows * unit).T], [rows * unit, np.zeros((2, 2))]])
+    right = np.concatenate([np.zeros(n), -residual / np.array([1.0, LV])])
+    return unit * np.linalg.solve(system, right)[:n]
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "saturated", "thin layers", "night"])
+def test_the_change_is_the_smallest_one(kind: str) -> None:
+    fields = prepared(4, 20, 12, kind)
+    residuals = torch.stack(list(WATER_AND_ENERGY.residuals(fields).values()), dim=1).numpy()
+    closed = WATER_AND_ENERGY.apply(fields)
+    change = torch.cat([closed[name] - fields[name] for name in ("dT", *RATES)], dim=1).numpy()
+    checked = 0
+    for column, residual in enumerate(residuals):
+        if not all(bool((after(closed, w)[column] > 0.0)[after(fields, w)[column] > 0.0].all()) for w in WATERS):
+            continue  # a bound is active there
+        expected = dense_solution(fields, column, residual)
+        for part, want in zip(np.split(change[column], 4), np.split(expected, 4), strict=True):
+            np.testing.assert_allclose(part, want, rtol=1e-7, atol=1e-9 * np.abs(want).max() + 1e-19)
+        checked += 1
+    assert checked >= 15
+
+
+@given(
+    st.floats(-1.0e-4, 1.0e-4),
+    st.floats(-500.0, 500.0),
+    st.lists(st.floats(1.0e-6, 0.2), min_size=3, max_size=3),
+)
+@settings(deadline=None)
+def test_bounds_hold_and_the_rest_is_optimal(water: float, energy: float, available: list[float]) -> None:
+    """No choice of waters used up is better than the best of all eight, and where none is, it is the best."""
+    weights = Weights(CP, torch.tensor(LATENT, dtype=torch.float64), *VARIANCES, 1.0 / TIME_STEP)
+    amounts, air = torch.tensor(available, dtype=torch.float64), torch.tensor(1.0e4, dtype=torch.float64)
+    residuals = torch.tensor(water, dtype=torch.float64), torch.tensor(energy, dtype=torch.float64)
+    change = smallest_change(residuals, air, amounts, weights)
+    loss = change.loss.numpy()
+    assert (loss * TIME_STEP <= 1.0 + 1e-12).all()
+    if not bool(change.closes):
+        assert (loss * TIME_STEP >= 1.0 - 1e-12).all()
+        assert water >= sum(available) / TIME_STEP * (1.0 - 1e-12)
+        return
+    assert loss @ amounts.numpy() == pytest.approx(water, rel=1e-9, abs=1e-15)
+    closed = CP * 1.0e4 * float(change.cooling) + (loss * amounts.numpy()) @ np.array(LATENT)
+    assert closed == pytest.approx(energy, rel=1e-9, abs=1e-7)
+    costs = {fixed: cost for fixed in range(8) if (cost := _cost(residuals, air, amounts, weights, fixed)) is not None}
+    ours = float(air * change.cooling**2 / VARIANCES[0] + (amounts * change.loss**2 / VARIANCES[1]).sum())
+    assert ours >= min(costs.values()) * (1.0 - 1e-6) - 1e-12
+    if not (loss * TIME_STEP >= 1.0 - 1e-9).any():
+        assert ours <= costs[0] * (1.0 + 1e-6) + 1e-12
+
+
+def _cost(residuals: tuple[Tensor, Tensor], air: Tensor, amounts: Tensor, weights: Weights, fixed: int) -> float | None:
+    """Of the smallest change with a set of waters used up, by numpy; None where that breaks a bound or cannot close."""
+    used = np.array([bool(fixed >> at & 1) for at in range(3)])
+    a, limit, latent = amounts.numpy(), weights.limit, np.array(LATENT)
+    right = np.array([float(residuals[0]), float(residuals[1])])
+    right = right - np.array([(a * used).sum(), (a * used * latent).sum()]) * limit
+    free = np.sqrt(VARIANCES[1] * a * ~used)
+    rows = np.array([[0.0, *free], [CP * np.sqrt(float(air) * VARIANCES[0]), *(free * latent)]]) / np.array([[1], [LV]])
+    z, *_ = np.linalg.lstsq(rows, right / np.array([1.0, LV]), rcond=None)
+    if not np.allclose(rows @ z, right / np.array([1.0, LV]), rtol=1e-8, atol=1e-14):
+        return None
+    loss = np.where(used, limit, z[1:] * np.sqrt(VARIANCES[1] / a))
+    if (loss > limit * (1.0 + 1e-9)).any():
+        return None
+    return float(z[0] ** 2 + (a * loss**2).sum() / VARIANCES[1])
+
+
+def test_each_water_changes_by_one_factor() -> None:
+    fields = prepared(5, 20, 15)
+    closed = WATER_AND_ENERGY.apply(fields)
+    for water in WATERS:
+        before, now = after(fields, water), after(closed, water)
+        factor = torch.where(before > 1e-9, now / before.clamp(min=1e-300), torch.nan)
+        spread = torch.nan_to_num(factor - factor.nanmedian(dim=1, keepdim=True).values)
+        assert float(spread.abs().max()) < 1e-8
+        assert not (now - before)[before == 0.0].any()
+
+
+def test_residuals_by_hand() -> None:
+    """One layer of 1 kg m-2."""
+    one = torch.ones(1, dtype=torch.float64)
+    fields = {name: torch.zeros(1, 1, dtype=torch.float64) for name in ("qv", "ql", "qi", "u", "v", "dv")}
+    fields |= {"p": torch.tensor([[0.0, CONSTANTS.gravity]], dtype=torch.float64)}
+    fields |= {"dT": 2.0 * one[None], "dqv": 3.0 * one[None], "dql": 5.0 * one[None], "dqi": 7.0 * one[None]}
+    fields |= {"u": 11.0 * one[None], "du": 0.5 * one[None], "rain": 0.013 * one, "snow": 0.004 * one}
+    fields |= {"toa": 17.0 * one, "olr": 19.0 * one, "net": 23.0 * one, "longwave_down": 29.0 * one}
+    fields |= {"longwave_up": 31.0 * one}
+    residual = WATER_AND_ENERGY.residuals(fields)
+    assert float(residual["column_water"]) == pytest.approx(3.0 + 5.0 + 7.0 + 13.0, rel=1e-14)
+    energy = CP * 2.0 + (LV + LF) * 3.0 + LF * 5.0 + 0.5 * (11.0 + 600.0 * 0.5) + LF * (13.0 - 4.0)
+    assert float(residual["column_energy"]) == pytest.approx(energy - (17.0 - 19.0 - 23.0 - 29.0 + 31.0), rel=1e-14)
+
+
+def test_without_winds_no_kinetic_energy() -> None:
+    fields = prepared(6, 5, 10)
+    still = replace(WATER_AND_ENERGY, winds=())
+    calm = {**fields, "du": torch.zeros_like(fields["du"]), "dv": torch.zeros_like(fields["dv"])}
+    for name, residual in still.residuals(fields).items():
+        torch.testing.assert_close(residual, WATER_AND_ENERGY.residuals(calm)[name], rtol=1e-12, atol=1e-12)
+    assert float(still.residuals(still.apply(fields))["column_energy"].abs().max()) <= 1e-10
+
+
+SCALES = {"dT": 1e-5, "dqv": 1e-8, "dql": 1e-8, "dqi": 1e-9, "rain": 1e-8, "snow": 1e-8, "du": 1e-4, "dv": 1e-4}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "no rain"])  # where rain and snow have a kink
+def test_gradients_match_finite_differences(kind: str) -> None:
+    """Through the whole sequence, in units in which outputs are of order one; the kinks lie elsewhere."""
+    fields = columns(21, 2, 3, kind)
+    names = [*OUTPUTS, "du", "dv"]
+    scale = {name: SCALES.get(name, 100.0) for name in names}
+
+    def close(*values: Tensor) -> tuple[Tensor, ...]:
+        given = {name: value * scale[name] for name, value in zip(names, values, strict=True)}
+        closed = apply_all({**fields, **given})
+        return tuple(closed[name] / scale[name] for name in names)
+
+    values = tuple((fields[name] / scale[name]).requires_grad_() for name in names)
+    assert torch.autograd.gradcheck(close, values, eps=1e-5, atol=1e-4, rtol=1e-3, fast_mode=True)
+
+
+def test_gradients_are_finite_where_there_is_no_water() -> None:
+    for kind in KINDS:
+        fields = columns(22, 30, 8, kind)
+        leaves = [fields[name].requires_grad_() for name in OUTPUTS if name != "net"]  # which others determine
+        closed = apply_all(fields)
+        sum((closed[name] / SCALES.get(name, 100.0)).square().sum() for name in OUTPUTS).backward()
+        assert all(leaf.grad is not None and bool(leaf.grad.isfinite().all()) for leaf in leaves), kind
+
+
+def test_rain_gives_way_only_where_water_cannot() -> None:
+    fields = prepared(23, 100, 12)
+    assert torch.equal(WATER_AND_ENERGY.apply(fields)["rain"], fields["rain"])
+    flood = POSITIVITY.apply(PRECIPITATION.apply(columns(23, 100, 12, "more rain than water")))
+    flood["snow"] = 0.9 * flood["rain"]
+    closed = WATER_AND_ENERGY.apply(flood)
+    assert bool((closed["rain"] < flood["rain"]).all())
+    assert bool((closed["snow"] <= closed["rain"]).all())
+    assert all(float(after(closed, water).abs().max()) <= 1e-17 for water in WATERS)
