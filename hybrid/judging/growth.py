@@ -40,7 +40,8 @@ class Growth:
     """Error of a run, or of a replica, against the other run.
 
     Attributes:
-        label: of the run.
+        label: of the run, or of the replica as in its floor.
+        kind: run, or that of the floor.
         parted_day: [day] since the start of the run, when the two parted.
         day: [day] since then, ends of the records (n_record,).
         temperature_rmse_k, humidity_rmse_g_kg: [K], [g kg-1] (n_record,), weighted by mass.
@@ -49,6 +50,7 @@ class Growth:
     """
 
     label: str
+    kind: str
     parted_day: float
     day: Array
     temperature_rmse_k: Array
@@ -69,8 +71,8 @@ def survival(run: Run) -> Survival:
     )
 
 
-def error_growth(run: Run, against: Run, records: slice, label: str, parted_day: float) -> Growth:
-    """Error of each record; at least one.
+def error_growth(run: Run, against: Run, records: slice, *, label: str, kind: str, parted_day: float) -> Growth:
+    """Error of each record, at least one, of a run that parted from the other one on a day.
 
     Raises:
         EmagramError: if a file is damaged or lacks a variable.
@@ -79,7 +81,7 @@ def error_growth(run: Run, against: Run, records: slice, label: str, parted_day:
     temperature, humidity = (climate.record_rmse[quantity.name] for quantity in GROWN)
     day = climate.day - parted_day
     doubling, note = doubling_time(day, temperature)
-    return Growth(label, parted_day, day, temperature, humidity, doubling, note)
+    return Growth(label, kind, parted_day, day, temperature, humidity, doubling, note)
 
 
 def doubling_time(day: Array, error: Array) -> tuple[float | None, str]:

@@ -163,7 +163,10 @@ def judge(
     compared = _compare(ours, theirs, records) if records.start < records.stop else _Compared()
     climate = compared.climate
     if climate is not None:
-        growth = (error_growth(ours, theirs, records, _name(ours), ours.spin_up_days), *growth)
+        growth = (
+            error_growth(ours, theirs, records, label=_name(ours), kind="run", parted_day=ours.spin_up_days),
+            *growth,
+        )
     return Judgement(
         run=_name(ours),
         against=_name(theirs),
@@ -224,7 +227,7 @@ def _replicas(against: Run, replicas: Sequence[Run], records: slice) -> tuple[tu
                 f"replica '{replica.folder}': expected the {records.stop * replica.days_in_mean:g} days that are "
                 f"compared, got {common.stop * replica.days_in_mean:g}"
             )
-        growth.append(error_growth(replica, against, common, label, 0.0))
+        growth.append(error_growth(replica, against, common, label=label, kind=kind_of(differing), parted_day=0.0))
         if records.start < records.stop:
             distance = compare_precipitation(replica, against, records).distance_mm_day
             climate = dataclasses.replace(compare_climate(replica, against, records), zonal_bias={}, zonal_mean={})

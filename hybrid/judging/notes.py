@@ -69,8 +69,8 @@ def _floor_notes(floor: Floor) -> list[str]:
     negligible = [score.label for score in floor.climate.scores if floor_ratio(score, floor).rmse_ratio is None]
     if len(negligible) == len(floor.climate.scores):
         notes.append(
-            f"Replica {floor.label}: it stayed within a thousandth of the spread of every variable, so forced columns are "
-            "hardly chaotic; no error is divided by this floor, and an emulator need not reach it."
+            f"Replica {floor.label}: it stayed within a thousandth of the spread of every variable, so that "
+            "forced columns are hardly chaotic; no error is divided by this floor, nor need an emulator reach it."
         )
     elif negligible:
         notes.append(f"Replica {floor.label}: the floor of {', '.join(negligible)} is too small to divide by.")
