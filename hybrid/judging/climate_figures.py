@@ -30,6 +30,11 @@ from .runs import Array
 
 ZONAL = PROFILES[:4]
 BY_LEVEL = PROFILES[:2]
+LINED = ("air_temperature", "specific_humidity")
+"""Whose means are drawn as lines; those of clouds are too ragged."""
+ZONAL_TOP = 30.0  # hPa
+LEAST_SHOWN = 1.0e-4
+"""[1] error over spread; what is smaller is drawn as an arrow."""
 
 
 def _climate(judgement: Judgement) -> Climate:
@@ -41,21 +46,22 @@ def zonal_bias(figure: Figure, judgement: Judgement) -> None:
     """Bias against latitude and pressure in colours, the other run's mean in lines."""
     climate = _climate(judgement)
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
+    filled = np.flatnonzero(np.isfinite(climate.zonal_mean[ZONAL[0].name]).all(axis=0))
+    limits = climate.latitude_edges[filled[0]], climate.latitude_edges[filled[-1] + 1]
     for panel, quantity in zip(panels.flat, ZONAL, strict=True):
         _draw_zonal(figure, panel, climate, quantity.name)
-        panel.set_title(f"{quantity.label} {printed(quantity.unit)}")
+        panel.set_title(f"{quantity.label}, bias {printed(quantity.unit)}")
         panel.grid(visible=False)
     for panel in panels[:, 0]:
         panel.set_ylabel("pressure [hPa]")
     for panel in panels[1]:
-        panel.set(xlabel="latitude [°N]", xlim=(-90.0, 90.0), xticks=range(-90, 91, 30))
-    pressure_axis(panels[0, 0], climate.pressure_hpa)
+        panel.set(xlabel="latitude [°N]", xticks=range(-90, 91, 30), xlim=limits)
+    panels[0, 0].set_ylim(float(climate.pressure_hpa.max()), ZONAL_TOP)
 
 
 def _draw_zonal(figure: Figure, panel: Axes, climate: Climate, name: str) -> None:
     bias, mean = climate.zonal_bias[name], climate.zonal_mean[name]
-    shown = shown_levels(climate.pressure_hpa)
-    limit = symmetric_limit(bias[shown])
+    limit = symmetric_limit(bias[climate.pressure_hpa > ZONAL_TOP])
     edges = np.maximum(pressure_edges(climate.pressure_hpa), 1e-3)
     colours = panel.pcolormesh(
         climate.latitude_edges, edges, bias, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True
@@ -63,7 +69,7 @@ def _draw_zonal(figure: Figure, panel: Axes, climate: Climate, name: str) -> Non
     figure.colorbar(colours, ax=panel, extend="both", pad=0.02, aspect=25)
     middle = 0.5 * (climate.latitude_edges[1:] + climate.latitude_edges[:-1])
     there = np.isfinite(mean).all(axis=0)
-    if there.sum() > 1 and np.ptp(mean[:, there]) > 0.0:
+    if name in LINED and there.sum() > 1 and np.ptp(mean[:, there]) > 0.0:
         lines = panel.contour(
             middle[there], climate.pressure_hpa, mean[:, there], levels=6, colors="black", linewidths=0.6, alpha=0.7
         )
@@ -162,7 +168,7 @@ def error_growth(figure: Figure, judgement: Judgement) -> None:
                 color=GREY,
             )
         panel.set(yscale="log", xlabel="days since the runs parted")
-        panel.set_ylabel(f"error (RMSE) of {quantity.label} {printed(quantity.unit)}")
+        panel.set_ylabel(f"RMSE of {quantity.label} {printed(quantity.unit)}")
     _legend_above(figure, panels[0])
 
 
@@ -180,12 +186,17 @@ def scores(figure: Figure, judgement: Judgement) -> None:
     ):
         for number, (label, one) in enumerate(named.items()):
             values = np.array([getattr(score, metric) for score in one.scores]) / spread
-            style = {"color": _style(number)["color"], "marker": "o^sDvP"[number % 6]}
-            panel.plot(
-                np.where(values > 0.0, values, np.nan), place, linestyle="none", markersize=5.0, label=label, **style
-            )
+            _draw_points(panel, values, place + 0.22 * (number - 0.5 * (len(named) - 1)), number, label)
         panel.set(xscale="log", title=title, xlabel="error (RMSE) over spread [1]")
         panel.axvline(1.0, color=GREY, linewidth=0.9, linestyle="--")
     panels[0].set(yticks=place, yticklabels=[score.label for score in climate.scores])
     panels[0].invert_yaxis()
     _legend_above(figure, panels[0])
+
+
+def _draw_points(panel: Axes, values: Array, place: Array, number: int, label: str) -> None:
+    """Points of the run (0) or a replica; arrows where they lie left of the picture."""
+    colour, small = _style(number)["color"], values < LEAST_SHOWN
+    style = {"color": colour, "linestyle": "none", "markersize": 4.5}
+    panel.plot(np.where(small, np.nan, values), place, marker="o^sDvP"[number % 6], label=label, **style)
+    panel.plot(np.full(small.sum(), LEAST_SHOWN), place[small], marker="<", fillstyle="none", **style)

@@ -12,7 +12,9 @@ from ...physics.units import SECONDS_PER_DAY
 from ..host_output import read_budgets
 from .runs import Array, Run
 
-BUDGETS_NAME = "budgets.csv"
+CLOSURE_LIMIT_ENERGY_W_M2 = 1.0e-10
+CLOSURE_LIMIT_WATER_KG_M2_S = 1.0e-15
+"""What the residual of a process's rates against its fluxes must stay below, in real64."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...physics.units import SECONDS_PER_DAY
-from ..figures import CLOSURE_LIMIT, GREY
-from .conservation import trend
+from ..figures import GREY
+from ..markup import fixed
+from .conservation import CLOSURE_LIMIT_ENERGY_W_M2, trend
 from .drawing import AGAINST, OTHER, RUN, against_label, note, pressure_axis, run_label, shown_levels
 from .interventions import Interventions
 from .judgement import Judgement
@@ -40,7 +41,7 @@ def precipitation(figure: Figure, judgement: Judgement) -> None:
     for panel in panels:
         panel.set(xscale="log", xlim=(DRY, max(1.3 * wettest, 10.0)), xlabel=f"precipitation of a {days} [mm day⁻¹]")
     panels[0].set(ylabel="share of days and columns [%]", ylim=(0.0, None))
-    panels[1].set(yscale="log", ylabel="share with more [1]", ylim=(1e-5, 1.3))
+    panels[1].set(yscale="log", ylabel="share with more [1]", ylim=(None, 1.3))
     panels[0].legend(loc="upper left")
 
 
@@ -65,9 +66,13 @@ def conservation(figure: Figure, judgement: Judgement) -> None:
     slope = trend(ours.day, departure)
     if slope is not None:
         line = departure.mean() + slope * (ours.day - ours.day.mean())
-        difference.plot(ours.day, line, color=GREY, linestyle="--", label=f"{1e6 * slope / SECONDS_PER_DAY:.2g} W m⁻²")
+        difference.plot(
+            ours.day, line, color=GREY, linestyle="--", label=f"{fixed(1e6 * slope / SECONDS_PER_DAY)} W m⁻²"
+        )
         difference.legend(title="trend")
-    difference.set(xlabel="day of the run", ylabel="energy, run − conventional\n[MJ m⁻²]")
+    difference.set(
+        xlabel="day of the run", ylabel=f"energy, {run_label(judgement)} −\n{against_label(judgement)} [MJ m⁻²]"
+    )
     difference.axhline(0.0, color=GREY, linewidth=0.8)
     _draw_residuals(residuals, judgement)
 
@@ -83,8 +88,8 @@ def _draw_residuals(panel: Axes, judgement: Judgement) -> None:
     values = np.maximum(list(rows.values()), SMALLEST_RESIDUAL)
     panel.hlines(place, SMALLEST_RESIDUAL, values, color=OTHER[0], linewidth=1.2)
     panel.plot(values, place, "o", color=OTHER[0], markersize=5.0)
-    panel.axvline(CLOSURE_LIMIT, color=GREY, linestyle=":", linewidth=1.2)
-    panel.set(xscale="log", yticks=place, yticklabels=list(rows), xlabel="largest residual of a column [W m⁻²]")
+    panel.axvline(CLOSURE_LIMIT_ENERGY_W_M2, color=GREY, linestyle=":", linewidth=1.2)
+    panel.set(xscale="log", yticks=place, yticklabels=list(rows), xlabel="largest residual [W m⁻²]")
     panel.invert_yaxis()
 
 
