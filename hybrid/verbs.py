@@ -236,7 +236,7 @@ def print_values(values: Mapping[str, object]) -> None:
     """Print names and values, a line each, tables left out."""
     for name, value in values.items():
         if not isinstance(value, dict):
-            print(f"{name:28} {f'{value:.6g}' if isinstance(value, float) else value}")
+            print(f"{name:36} {f'{value:.6g}' if isinstance(value, float) else value}")
 
 
 def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:

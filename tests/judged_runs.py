@@ -13,7 +13,7 @@ import numpy as np
 
 from emagram.emulators.data.climsim_grid import built_in_grid
 
-N_COLUMN, N_LEVEL = 24, 10
+N_COLUMN, N_LEVEL = 54, 10
 GRID = built_in_grid(N_COLUMN, N_LEVEL)
 SURFACE_PRESSURE = 1.0e5 + 800.0 * np.cos(np.arange(N_COLUMN))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -102,7 +103,7 @@ def level_profiles(figure: Figure, judgement: Judgement) -> None:
     _legend_above(figure, panels[0, 0])
 
 
-def _style(number: int) -> dict[str, object]:
+def _style(number: int) -> dict[str, Any]:
     """Of the run (0) or a replica."""
     if number == 0:
         return {"color": RUN, "linestyle": "-", "linewidth": 1.8}
@@ -197,6 +198,6 @@ def scores(figure: Figure, judgement: Judgement) -> None:
 def _draw_points(panel: Axes, values: Array, place: Array, number: int, label: str) -> None:
     """Points of the run (0) or a replica; arrows where they lie left of the picture."""
     colour, small = _style(number)["color"], values < LEAST_SHOWN
-    style = {"color": colour, "linestyle": "none", "markersize": 4.5}
+    style: dict[str, Any] = {"color": colour, "linestyle": "none", "markersize": 4.5}
     panel.plot(np.where(small, np.nan, values), place, marker="o^sDvP"[number % 6], label=label, **style)
     panel.plot(np.full(small.sum(), LEAST_SHOWN), place[small], marker="<", fillstyle="none", **style)

@@ -15,7 +15,7 @@ GROWN = PROFILES[:2]
 """Temperature and humidity."""
 LEAST_POINTS = 4
 LEAST_GROWTH = 4.0
-LEAST_R2 = 0.9
+LEAST_R2 = 0.95
 
 
 @dataclass(frozen=True)
