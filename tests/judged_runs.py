@@ -83,7 +83,14 @@ def made_up_run(
 ) -> Path:
     """A run folder with fields that `edit` may change; keywords change the configuration."""
     folder.mkdir(parents=True)
-    settings = {"name": folder.name, "days": n_record, "time_step": 1200, "start_day": 0, "seed": 0, "history_days": 1}
+    settings = {
+        "name": folder.name,
+        "days": n_record,
+        "time_step": 1200,
+        "start_day": 0,
+        "seed": seed,
+        "history_days": 1,
+    }
     settings |= {"physics": None, "perturbation": None} | configuration
     fields = made_up_fields(n_record, seed)
     edit(fields)

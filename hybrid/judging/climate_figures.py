@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ...emulators.evaluation_figures import pressure_edges
 from ..figures import GREY
@@ -195,7 +196,7 @@ def scores(figure: Figure, judgement: Judgement) -> None:
     _legend_above(figure, panels[0])
 
 
-def _draw_points(panel: Axes, values: Array, place: Array, number: int, label: str) -> None:
+def _draw_points(panel: Axes, values: Array, place: NDArray[np.floating[Any]], number: int, label: str) -> None:
     """Points of the run (0) or a replica; arrows where they lie left of the picture."""
     colour, small = _style(number)["color"], values < LEAST_SHOWN
     style: dict[str, Any] = {"color": colour, "linestyle": "none", "markersize": 4.5}

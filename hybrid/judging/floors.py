@@ -79,7 +79,8 @@ def floor_ratio(score: Score, floor: Floor) -> FloorRatio:
 def differences(run: Run, against: Run) -> dict[str, tuple[object, object]]:
     """What two configurations have different, by dotted key: the value of the one and of the other, None for none.
 
-    The name of a run, what it records and its number of days do not count, nor the seed of a perturbation of nothing.
+    The name of a run, what it records and its number of days do not count, nor the seed of a
+    perturbation of nothing, nor that conventional physics is said to be.
     """
     ours, theirs = (_important(x.configuration) for x in (run, against))
     keys = sorted(ours.keys() | theirs.keys())
@@ -88,9 +89,10 @@ def differences(run: Run, against: Run) -> dict[str, tuple[object, object]]:
 
 def _important(configuration: Mapping[str, Any]) -> dict[str, object]:
     flat = _flat({key: value for key, value in configuration.items() if key not in UNIMPORTANT})
-    if not flat.get("perturbation.relative"):
-        flat = {key: value for key, value in flat.items() if key not in KINDS["last digit"]}
-    return flat
+    unused = KINDS["last digit"] if not flat.get("perturbation.relative") else set()
+    if flat.get("physics.source") in (None, "conventional"):
+        unused = unused | {key for key in flat if key.startswith("physics.")}
+    return {key: value for key, value in flat.items() if key not in unused and value is not None}
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

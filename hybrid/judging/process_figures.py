@@ -21,6 +21,7 @@ RATES = {
     "air_temperature": (SECONDS_PER_DAY, "heating [K day⁻¹]"),
     "specific_humidity": (1e3 * SECONDS_PER_DAY, "moistening [g kg⁻¹ day⁻¹]"),
 }
+STATE = "state, each day"
 SMALLEST_RESIDUAL = 1.0e-16  # W m-2
 
 
@@ -80,14 +81,16 @@ def conservation(figure: Figure, judgement: Judgement) -> None:
 def _draw_residuals(panel: Axes, judgement: Judgement) -> None:
     ours = judgement.conservation
     assert ours is not None
-    rows = {"state, each day": ours.closure_state_energy_w_m2}
+    rows = {STATE: ours.closure_state_energy_w_m2}
     if ours.residual_before_energy_w_m2 is not None:
         rows = {"before constraints": ours.residual_before_energy_w_m2} | rows
     rows |= {name.replace("_", " "): value for name, value in ours.residual_energy_w_m2.items() if value > 0.0}
     place = np.arange(len(rows))
     values = np.maximum(list(rows.values()), SMALLEST_RESIDUAL)
     panel.hlines(place, SMALLEST_RESIDUAL, values, color=OTHER[0], linewidth=1.2)
-    panel.plot(values, place, "o", color=OTHER[0], markersize=5.0)
+    limited = np.array([name != STATE for name in rows])  # the difference of two totals has the rounding of totals
+    panel.plot(values[limited], place[limited], "o", color=OTHER[0], markersize=5.0)
+    panel.plot(values[~limited], place[~limited], "s", color=OTHER[0], markersize=5.0, fillstyle="none")
     panel.axvline(CLOSURE_LIMIT_ENERGY_W_M2, color=GREY, linestyle=":", linewidth=1.2)
     panel.set(xscale="log", yticks=place, yticklabels=list(rows), xlabel="largest residual [W m⁻²]")
     panel.invert_yaxis()

@@ -44,7 +44,8 @@ class RunSpeed:
 
 @dataclass(frozen=True)
 class Speed:
-    """Speeds of a run and of the other one; None where a run was stopped before it wrote its timers.
+    """Speeds of a run and of the other one; None of a run that stopped before it wrote its timers,
+    or whose last session ended before its emulator ran.
 
     Attributes:
         step_speedup, physics_speedup: [1] how many times faster a rank of the run is, in the whole step and in the
@@ -69,10 +70,8 @@ def compare_speed(run: Run, against: Run) -> Speed:
     return Speed(
         run=ours,
         against=theirs,
-        step_speedup=theirs.step_microseconds / ours.step_microseconds if ours.step_microseconds > 0.0 else None,
-        physics_speedup=theirs.physics_microseconds / ours.physics_microseconds
-        if ours.physics_microseconds > 0.0
-        else None,
+        step_speedup=theirs.step_microseconds / ours.step_microseconds,
+        physics_speedup=theirs.physics_microseconds / ours.physics_microseconds,
     )
 
 
@@ -88,6 +87,8 @@ def _speed(run: Run) -> RunSpeed | None:
     column_days = run.columns.n_column * SECONDS_PER_DAY / float(run.configuration["time_step"])
     parts = _part_microseconds(run, timers, ranks, column_steps / column_days)
     physics = sum(parts.get(name, 0.0) for name in PHYSICS_PARTS[run.physics])
+    if not physics > 0.0:  # the session ended within the spin-up
+        return None
     other = sum(value for name, value in parts.items() if name not in PHYSICS_PARTS["blend"])
     step = physics + other
     return RunSpeed(
