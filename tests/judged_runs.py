@@ -48,6 +48,19 @@ EMULATOR_PROFILES = tuple(
     for what in ("tendency_emulator", "correction")
     for name in ("air_temperature", "specific_humidity")
 )
+STOP: dict[str, Any] = {
+    "day": 4.35,
+    "date": "0001-01-05-30240",
+    "after": "emulator",
+    "column": 17,
+    "latitude": 1.0,
+    "longitude": 2.0,
+    "level": 4,
+    "variable": "air_temperature",
+    "value": 500.0,
+    "minimum": 100.0,
+    "maximum": 400.0,
+}
 EMULATOR = {"source": "emulator", "model": "best.emg", "spin_up_days": 0}
 
 

@@ -15,7 +15,7 @@ from .interventions import Interventions
 from .judgement import Judgement
 from .precipitation import DRY, Distribution
 from .runs import Array
-from .speed import CONVENTIONAL_PARTS, EMULATOR_PARTS, PHYSICS_PARTS, RunSpeed
+from .speed import CONVENTIONAL_PARTS, EMULATOR_PARTS, RunSpeed
 
 RATES = {
     "air_temperature": (SECONDS_PER_DAY, "heating [K day⁻¹]"),
@@ -139,15 +139,13 @@ def _draw_correction(panel: Axes, found: Interventions, name: str) -> None:
 def speed(figure: Figure, judgement: Judgement) -> None:
     """Time of one rank for a step of a column, by part, of both runs."""
     panel = figure.subplots()
-    rows = [(against_label(judgement), judgement.speed.against, "conventional")]
-    rows.append((run_label(judgement), judgement.speed.run, judgement.physics))
-    rows = [row for row in rows if row[1] is not None]
+    both = ((against_label(judgement), judgement.speed.against), (run_label(judgement), judgement.speed.run))
+    rows = [(label, one) for label, one in both if one is not None]
     colours = dict(zip((*CONVENTIONAL_PARTS, *EMULATOR_PARTS), (*OTHER, RUN, "#999999"), strict=True))
     used = set()
-    for place, (_, one, physics) in enumerate(rows):
-        assert one is not None
+    for place, (_, one) in enumerate(rows):
         start = 0.0
-        for name, value in _bars(one, physics).items():
+        for name, value in _bars(one).items():
             colour = colours.get(name, "#dddddd")
             label = None if name in used else name.replace("_", " ")
             panel.barh(
@@ -167,7 +165,6 @@ def speed(figure: Figure, judgement: Judgement) -> None:
     figure.legend(loc="outside upper center", ncols=4)
 
 
-def _bars(one: RunSpeed, physics: str) -> dict[str, float]:
+def _bars(one: RunSpeed) -> dict[str, float]:
     """[µs] by part of the physics, and all the rest."""
-    parts = {name: one.part_microseconds[name] for name in PHYSICS_PARTS[physics] if name in one.part_microseconds}
-    return parts | {"all else": one.step_microseconds - one.physics_microseconds}
+    return dict(one.physics_part_microseconds) | {"all else": one.step_microseconds - one.physics_microseconds}

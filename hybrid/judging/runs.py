@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from ...emulators.data.netcdf import open_netcdf
 from ...emulators.run_folder import CONFIGURATION_NAME, read_json
 from ...physics.constants import Constants
 from ...physics.errors import EmagramError
+from ..host_output import read_stop
 
 Array = NDArray[np.float64]
 
 HISTORY_NAME = "history.nc"
-STOPPED_NAME = "stopped.json"
 RECORDS_AT_ONCE = 64
 """Records of a variable held in memory together."""
 
@@ -93,6 +93,11 @@ class Run:
         return str((self.configuration.get("physics") or {}).get("source", "conventional"))
 
     @property
+    def needs_conventional(self) -> bool:
+        """Whether the conventional physics computes every column after the spin-up too."""
+        return self.physics != "emulator" or bool(self.configuration["physics"].get("variables"))
+
+    @property
     def spin_up_days(self) -> float:
         """[day] of conventional physics before the emulator's first step; 0 of a conventional run."""
         if self.physics == "conventional":
@@ -139,7 +144,8 @@ def read_run(folder: Path) -> Run:
     folder = Path(folder)
     if not (folder / CONFIGURATION_NAME).is_file():
         raise EmagramError(f"run folder '{folder}': expected a {CONFIGURATION_NAME}, got none")
-    stopped = _read_json(folder / STOPPED_NAME) if (folder / STOPPED_NAME).is_file() else None
+    stop = read_stop(folder)
+    stopped = None if stop is None else asdict(stop)
     configuration, summary = _read_json(folder / CONFIGURATION_NAME), {}
     if stopped is None or (folder / "summary.json").is_file():
         summary = _read_json(folder / "summary.json")

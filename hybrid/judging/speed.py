@@ -11,12 +11,7 @@ from .runs import Run
 
 CONVENTIONAL_PARTS = ("longwave", "shortwave", "boundary_layer", "convection", "microphysics")
 EMULATOR_PARTS = ("emulator", "constraints")
-PHYSICS_PARTS = {
-    "conventional": CONVENTIONAL_PARTS,
-    "emulator": EMULATOR_PARTS,
-    "blend": (*CONVENTIONAL_PARTS, *EMULATOR_PARTS),
-}
-"""By the physics of a run; the sun is an input of both."""
+"""What the one and the other computes; the sun is an input of both."""
 DAYS_PER_YEAR = 365.0
 
 
@@ -29,9 +24,11 @@ class RunSpeed:
         columns_per_second: column-steps of the whole session in a second, all ranks together, the spin-up included.
         step_microseconds: [µs] of one rank for a step of a column after the spin-up, everything included.
         physics_microseconds: [µs] of that for the column physics: the emulator and its constraints, or the
-            conventional processes, or both of a blend. Conventional physics of rejected columns is not counted.
+            conventional processes, or both where both ran: in a blend, with part of the variables taken, and beside
+            rejected columns, whose time is only known of a session without spin-up and otherwise left out.
         simulated_years_per_day: of this number of columns, at `step_microseconds` and these ranks.
         part_microseconds: [µs] of one rank by part of the step, over the column-steps in which it ran.
+        physics_part_microseconds: those that add up to `physics_microseconds`.
     """
 
     ranks: int
@@ -40,6 +37,7 @@ class RunSpeed:
     physics_microseconds: float
     simulated_years_per_day: float
     part_microseconds: Mapping[str, float]
+    physics_part_microseconds: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -85,11 +83,14 @@ def _speed(run: Run) -> RunSpeed | None:
     if not (seconds > 0.0 and column_steps):
         return None
     column_days = run.columns.n_column * SECONDS_PER_DAY / float(run.configuration["time_step"])
-    parts = _part_microseconds(run, timers, ranks, column_steps / column_days)
-    physics = sum(parts.get(name, 0.0) for name in PHYSICS_PARTS[run.physics])
+    session_days = column_steps / column_days
+    parts = _part_microseconds(run, timers, ranks, session_days)
+    of_physics = {name: parts[name] for name in _physics_parts(run, session_days) if name in parts}
+    physics = sum(of_physics.values())
     if not physics > 0.0:  # the session ended within the spin-up
         return None
-    other = sum(value for name, value in parts.items() if name not in PHYSICS_PARTS["blend"])
+    replaced = (*CONVENTIONAL_PARTS, *EMULATOR_PARTS)
+    other = sum(value for name, value in parts.items() if name not in replaced)
     step = physics + other
     return RunSpeed(
         ranks=ranks,
@@ -98,6 +99,7 @@ def _speed(run: Run) -> RunSpeed | None:
         physics_microseconds=physics,
         simulated_years_per_day=SECONDS_PER_DAY / (1e-6 * step * column_days / ranks) / DAYS_PER_YEAR,
         part_microseconds=parts,
+        physics_part_microseconds=of_physics,
     )
 
 
@@ -106,18 +108,31 @@ def _part_microseconds(
 ) -> dict[str, float]:
     """[µs] of a rank in each part, over the column-steps of the session in which it ran.
 
-    Unless the host counted other steps for it, the emulator ran from the end of the spin-up on, and without a blend the
-    conventional processes until then, or, as in a session without spin-up, only in rejected columns.
+    The emulator ran from the end of the spin-up on. Conventional processes that an emulator replaces ran until then; in
+    a session without spin-up their time is that of rejected columns.
     """
-    end = float(run.stopped["day"]) if run.stopped else float(run.time[-1])
-    online = min(session_days, max(end - run.spin_up_days, 0.0)) / session_days
+    online = _online_share(run, session_days)
     parts = {}
     for name, (seconds, steps) in timers.items():
         share = 1.0
         if name in EMULATOR_PARTS:
-            share = online if steps == max(n for _, n in timers.values()) else 1.0
-        elif name in CONVENTIONAL_PARTS and run.physics == "emulator" and online < 1.0:
+            share = online
+        elif name in CONVENTIONAL_PARTS and not run.needs_conventional and online < 1.0:
             share = 1.0 - online
         if share > 0.0 and steps:
             parts[name] = 1e6 * ranks * seconds / (share * steps)
     return parts
+
+
+def _online_share(run: Run, session_days: float) -> float:
+    """Share of the last session's steps that came after the spin-up [1]."""
+    end = float(run.stopped["day"]) if run.stopped else float(run.time[-1])
+    return min(session_days, max(end - run.spin_up_days, 0.0)) / session_days
+
+
+def _physics_parts(run: Run, session_days: float) -> tuple[str, ...]:
+    """What counts as column physics after the spin-up."""
+    if run.physics == "conventional":
+        return CONVENTIONAL_PARTS
+    whole = run.needs_conventional or _online_share(run, session_days) >= 1.0
+    return (*CONVENTIONAL_PARTS, *EMULATOR_PARTS) if whole else EMULATOR_PARTS

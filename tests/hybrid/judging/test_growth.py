@@ -10,7 +10,7 @@ import pytest
 from emagram.hybrid.judging.growth import doubling_time, survival
 from emagram.hybrid.judging.judgement import judge
 from emagram.hybrid.judging.runs import read_run
-from judged_runs import EMULATOR, Fields, made_up_run
+from judged_runs import EMULATOR, STOP, Fields, made_up_run
 
 DAY = np.arange(1.0, 31.0)
 
@@ -63,6 +63,6 @@ def test_survival_counts_from_the_spin_up(tmp_path: Path) -> None:
     physics = EMULATOR | {"spin_up_days": 1}
     lived = survival(read_run(made_up_run(tmp_path / "lived", physics=physics)))
     assert (lived.survived, lived.online_days, lived.asked_days, lived.stopped) == (True, 3.0, 3.0, None)
-    stop = {"day": 4.25, "variable": "air_temperature"}
+    stop = STOP | {"day": 4.25}
     died = survival(read_run(made_up_run(tmp_path / "died", physics=physics, stopped=stop, days=9)))
     assert (died.survived, died.online_days, died.asked_days, died.stopped) == (False, 3.25, 8.0, stop)

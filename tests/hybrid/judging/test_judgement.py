@@ -14,9 +14,7 @@ import pytest
 
 from emagram.hybrid.judging import climate, drawable, headline, judge
 from emagram.physics.errors import EmagramError
-from judged_runs import EMULATOR, Fields, made_up_run
-
-STOP = {"day": 4.35, "date": "0001-01-05-30240", "after": "emulator", "column": 17, "variable": "air_temperature"}
+from judged_runs import EMULATOR, STOP, Fields, made_up_run
 
 
 @pytest.fixture
@@ -121,6 +119,7 @@ def rename(name: str) -> Callable[[Path], None]:
         (drop("history.nc"), "history.nc': expected a NetCDF file, got no such file"),
         (drop("budgets.csv"), "budgets.csv': expected a file of the run, got no such file"),
         (drop("timers.csv"), "timers.csv': expected a file of the run, got no such file"),
+        (put("stopped.json", "{}"), "stopped.json': expected what stopped a run"),
         (put("summary.json", "{"), "summary.json': expected JSON"),
         (put("summary.json", "3"), "summary.json': expected a JSON object, got int"),
         (put("history.nc", "no netCDF"), "history.nc': expected a complete NetCDF file"),

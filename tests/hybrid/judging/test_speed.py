@@ -10,7 +10,7 @@ import pytest
 
 from emagram.hybrid.judging.runs import read_run
 from emagram.hybrid.judging.speed import RunSpeed, compare_speed
-from judged_runs import EMULATOR, N_COLUMN, made_up_run, write_timers
+from judged_runs import EMULATOR, N_COLUMN, STOP, made_up_run, write_timers
 
 DAY_STEPS = 72 * N_COLUMN
 MICROSECOND = 1e-6
@@ -68,17 +68,21 @@ def test_a_session_after_the_spin_up(tmp_path: Path, control: Path) -> None:
     seconds = {"sun": 1.0, "longwave": 0.5, "emulator": 3.0, "constraints": 1.0, "files": 9.0}
     run = timed(tmp_path / "run", seconds, days=1, physics=EMULATOR | {"spin_up_days": 2})
     found, _, _ = speed_of(run, control)
-    np.testing.assert_allclose(found.physics_microseconds, 4.0, rtol=1e-9)
+    np.testing.assert_allclose(found.physics_microseconds, 4.5, rtol=1e-9)  # 0.5 for rejected columns
+    assert found.physics_part_microseconds == pytest.approx({"longwave": 0.5, "emulator": 3.0, "constraints": 1.0})
 
 
 def test_a_session_that_ends_within_the_spin_up_has_no_emulator(tmp_path: Path, control: Path) -> None:
     run = timed(tmp_path / "run", {"longwave": 2.0, "emulator": 0.0}, physics=EMULATOR | {"spin_up_days": 4})
     found = compare_speed(read_run(run), read_run(control))
-    assert found.physics_speedup is None
+    assert (found.run, found.physics_speedup) == (None, None)
 
 
-def test_a_blend_pays_for_both(tmp_path: Path, control: Path) -> None:
-    physics = EMULATOR | {"source": "blend"}
+@pytest.mark.parametrize("change", [{"source": "blend"}, {"variables": ["air_temperature"]}])
+def test_a_blend_and_a_part_of_the_variables_pay_for_both(
+    tmp_path: Path, control: Path, change: dict[str, object]
+) -> None:
+    physics = EMULATOR | change
     run = timed(tmp_path / "run", {"longwave": 20.0, "emulator": 3.0, "constraints": 1.0}, physics=physics)
     found, _, _ = speed_of(run, control)
     np.testing.assert_allclose(found.physics_microseconds, 24.0, rtol=1e-9)
@@ -94,7 +98,7 @@ def test_ranks_work_side_by_side(tmp_path: Path, control: Path) -> None:
 
 
 def test_a_run_that_stopped_may_have_no_timers(tmp_path: Path, control: Path) -> None:
-    run = made_up_run(tmp_path / "run", stopped={"day": 4.5}, physics=EMULATOR)
+    run = made_up_run(tmp_path / "run", stopped=STOP | {"day": 4.5}, physics=EMULATOR)
     (run / "timers.csv").unlink()
     found = compare_speed(read_run(run), read_run(control))
     assert (found.run, found.step_speedup) == (None, None)
