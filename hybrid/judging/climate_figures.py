@@ -34,7 +34,6 @@ ZONAL = PROFILES[:4]
 BY_LEVEL = PROFILES[:2]
 LINED = ("air_temperature", "specific_humidity")
 """Whose means are drawn as lines; those of clouds are too ragged."""
-ZONAL_TOP = 30.0  # hPa
 LEAST_SHOWN = 1.0e-4
 """[1] error over spread; what is smaller is drawn as an arrow."""
 
@@ -58,12 +57,12 @@ def zonal_bias(figure: Figure, judgement: Judgement) -> None:
         panel.set_ylabel("pressure [hPa]")
     for panel in panels[1]:
         panel.set(xlabel="latitude [°N]", xticks=range(-90, 91, 30), xlim=limits)
-    panels[0, 0].set_ylim(float(climate.pressure_hpa.max()), ZONAL_TOP)
+    pressure_axis(panels[0, 0], climate.pressure_hpa)
 
 
 def _draw_zonal(figure: Figure, panel: Axes, climate: Climate, name: str) -> None:
     bias, mean = climate.zonal_bias[name], climate.zonal_mean[name]
-    limit = symmetric_limit(bias[climate.pressure_hpa > ZONAL_TOP])
+    limit = symmetric_limit(bias[shown_levels(climate.pressure_hpa)])
     edges = np.maximum(pressure_edges(climate.pressure_hpa), 1e-3)
     colours = panel.pcolormesh(
         climate.latitude_edges, edges, bias, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True

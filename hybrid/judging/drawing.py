@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..figures import GREY, STYLE
 from ..markup import SUPERSCRIPTS
@@ -26,7 +26,8 @@ AGAINST = "#000000"
 OTHER = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Of Okabe and Ito; lines and markers tell them apart in grey."""
 OTHER_LINES: tuple[Any, ...] = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-TOP_SHOWN = 5.0  # hPa
+PRESSURE_TICKS = (1.0, 10.0, 50.0, 100.0, 200.0, 300.0, 500.0, 700.0, 1000.0)  # hPa
+TOP_SHOWN = 0.1  # hPa; errors often grow from the model top
 PIXELS_PER_INCH = 200
 
 
@@ -73,11 +74,22 @@ def numbered(names: list[str]) -> list[str]:
 
 
 def pressure_axis(panel: Axes, pressure: Array) -> None:
-    """Logarithmic, downward, from the lowest level to TOP_SHOWN; pressure [hPa] (n_level,)."""
-    panel.set(yscale="log", ylim=(1.02 * float(pressure.max()), max(TOP_SHOWN, float(pressure.min()))))
-    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    """As p^0.3, between mass and height, downward, from the lowest level to TOP_SHOWN; pressure [hPa] (n_level,)."""
+    panel.set_yscale(
+        "function", functions=(lambda p: np.maximum(p, 0.0) ** 0.3, lambda x: np.maximum(x, 0.0) ** (10 / 3))
+    )
+    panel.set_ylim(float(pressure.max()), max(TOP_SHOWN, float(pressure.min())))
+    panel.set_yticks([p for p in PRESSURE_TICKS if pressure.min() <= p <= 1.05 * pressure.max()])
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.yaxis.set_minor_formatter(NullFormatter())
+
+
+def decade_axis(panel: Axes, values: Array) -> None:
+    """Horizontal, logarithmic, over the whole decades of the values above 0."""
+    positive = values[values > 0.0]
+    if positive.size:
+        first, last = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
+        panel.set(xscale="log", xlim=(10.0**first, 10.0 ** max(last, first + 1.0)))
+        panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def shown_levels(pressure: Array) -> Any:

@@ -10,7 +10,7 @@ from ...physics.units import SECONDS_PER_DAY
 from ..figures import GREY
 from ..markup import fixed
 from .conservation import CLOSURE_LIMIT_ENERGY_W_M2, trend
-from .drawing import AGAINST, OTHER, RUN, against_label, note, pressure_axis, run_label, shown_levels
+from .drawing import AGAINST, OTHER, RUN, against_label, decade_axis, note, pressure_axis, run_label, shown_levels
 from .interventions import Interventions
 from .judgement import Judgement
 from .precipitation import DRY, Distribution
@@ -106,10 +106,11 @@ def interventions(figure: Figure, judgement: Judgement) -> None:
     panels[0, 0].set(xlabel="latitude [°N]", xlim=(-90.0, 90.0), xticks=range(-90, 91, 30))
     _draw_shares(panels[0, 1], found.day, found.rejected_by_record, found.extrapolated_by_record)
     panels[0, 1].set(xlabel="day of the run")
-    panels[0, 1].legend()
     for panel, name in zip(panels[1], RATES, strict=True):
         _draw_correction(panel, found, name)
-    panels[1, 0].legend()
+    pairs = zip(*(panel.get_legend_handles_labels() for panel in (panels[0, 1], panels[1, 0])), strict=True)
+    handles, labels = ([item for one in several for item in one] for several in pairs)
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
     panels[1, 0].set_ylabel("pressure [hPa]")
 
 
@@ -129,9 +130,9 @@ def _draw_correction(panel: Axes, found: Interventions, name: str) -> None:
         (found.correction[name], RUN, "--", "change by the constraints"),
     ):
         panel.plot(np.where(values > 0.0, factor * values, np.nan)[shown], pressure, line, color=colour, label=what)
-    panel.set(xscale="log", xlabel=f"mean absolute {label}")
+    panel.set_xlabel(f"mean absolute {label}")
+    decade_axis(panel, factor * np.concatenate([found.tendency[name][shown], found.correction[name][shown]]))
     if not (found.tendency[name] > 0.0).any():
-        panel.set_xscale("linear")
         note(panel, "no tendency of the emulator")
     pressure_axis(panel, found.pressure_hpa)
 
