@@ -11,7 +11,12 @@ from .runs import Run
 
 CONVENTIONAL_PARTS = ("longwave", "shortwave", "boundary_layer", "convection", "microphysics")
 EMULATOR_PARTS = ("emulator", "constraints")
-"""What the one and the other computes; the sun is an input of both."""
+PHYSICS_PARTS = {
+    "conventional": CONVENTIONAL_PARTS,
+    "emulator": EMULATOR_PARTS,
+    "blend": (*CONVENTIONAL_PARTS, *EMULATOR_PARTS),
+}
+"""What counts as column physics, by whose it is; the sun is an input of both."""
 DAYS_PER_YEAR = 365.0
 
 
@@ -89,8 +94,7 @@ def _speed(run: Run) -> RunSpeed | None:
     physics = sum(of_physics.values())
     if not physics > 0.0:  # the session ended within the spin-up
         return None
-    replaced = (*CONVENTIONAL_PARTS, *EMULATOR_PARTS)
-    other = sum(value for name, value in parts.items() if name not in replaced)
+    other = sum(value for name, value in parts.items() if name not in PHYSICS_PARTS["blend"])
     step = physics + other
     return RunSpeed(
         ranks=ranks,
@@ -133,6 +137,6 @@ def _online_share(run: Run, session_days: float) -> float:
 def _physics_parts(run: Run, session_days: float) -> tuple[str, ...]:
     """What counts as column physics after the spin-up."""
     if run.physics == "conventional":
-        return CONVENTIONAL_PARTS
+        return PHYSICS_PARTS["conventional"]
     whole = run.needs_conventional or _online_share(run, session_days) >= 1.0
-    return (*CONVENTIONAL_PARTS, *EMULATOR_PARTS) if whole else EMULATOR_PARTS
+    return PHYSICS_PARTS["blend" if whole else "emulator"]
