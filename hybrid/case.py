@@ -277,6 +277,29 @@ class RecordConfig:
 
 
 @dataclass(frozen=True)
+class PerturbationConfig:
+    """What makes a run a replica of another: how far apart the two are is a floor for what another physics does.
+
+    Attributes:
+        relative: [1] amplitude of random changes of the initial temperature, of its last digits from 1e-15 on, 0 for
+            none.
+        seed: of these changes.
+        weather: seed of the large-scale forcing's sinusoids instead of the case's, whose land and initial state stay.
+    """
+
+    relative: float = 0.0
+    seed: int = 0
+    weather: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.relative != 0.0 or self.weather is None:
+            _check("perturbation 'relative'", self.relative, 1e-15, 1e-3)
+        _check("perturbation 'seed'", self.seed, 0)
+        if self.weather is not None:
+            _check("perturbation 'weather'", self.weather, 0)
+
+
+@dataclass(frozen=True)
 class CaseConfig:
     """A run of the column host.
 
@@ -289,6 +312,7 @@ class CaseConfig:
         history_days: [day] of a mean in history.nc; restart_days: [day] between restart files.
         chunk: columns stepped together; changes no bit of the result.
         equilibrium_days: [day] at the end of the run over which equilibrium is judged and drawn, 0 for not at all.
+        perturbation: of the initial state or the weather, in a replica.
         physics: whose column physics: the host's own unless given.
         parameters: of the column physics by process and name, where they differ from their defaults.
     Raises:
@@ -311,6 +335,7 @@ class CaseConfig:
     forcing: ForcingConfig = field(default_factory=ForcingConfig)
     spread: SpreadConfig = field(default_factory=SpreadConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
+    perturbation: PerturbationConfig | None = None
     physics: ConventionalPhysicsConfig | EmulatorPhysicsConfig | BlendPhysicsConfig = field(
         default_factory=ConventionalPhysicsConfig
     )

@@ -83,6 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="print the manifest")
     inspect.set_defaults(run=_inspect)
 
+    report = verbs.add_parser("report", help="judge a run beside a conventional run of the same case")
+    report.add_argument("folder", type=Path, metavar="RUN")
+    report.add_argument("--against", type=Path, metavar="RUN", required=True, help="the conventional run")
+    report.add_argument(
+        "--replica", type=Path, metavar="RUN", nargs="+", action="extend", default=[], help="floors: perturbed runs"
+    )
+    report.add_argument("--offline", type=Path, metavar="FOLDER", help="of the study that trained the emulator")
+    report.set_defaults(run=_report)
+
     bench = verbs.add_parser("bench", help="measure speed beside peers and the machine's ceiling, results checked")
     bench.add_argument("name", metavar="NAME", help="loader")
     bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -161,6 +170,18 @@ def _inspect(options: argparse.Namespace) -> None:
     from .verbs import inspect
 
     print(inspect(options.model, manifest=options.json))
+
+
+def _report(options: argparse.Namespace) -> None:
+    from .judging import headline, judge, write_pictures
+    from .verbs import print_values
+
+    judgement = judge(options.folder, options.against, options.replica, offline=options.offline)
+    path = judgement.write(options.folder)
+    write_pictures(judgement, options.folder / "pictures")
+    print_values(headline(judgement))
+    print(*judgement.notes, sep="\n")
+    print(f"judgement: {path}")
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from ..emulators.data.climsim_grid import ColumnGrid
 from ..physics.constants import Constants
 from ..physics.errors import EmagramError
 from ..physics.thermodynamics import saturation_specific_humidity
-from .case import SECONDS_PER_DAY, CaseConfig, ForcingConfig, SurfaceConfig
+from .case import SECONDS_PER_DAY, CaseConfig, ForcingConfig, PerturbationConfig, SurfaceConfig
 
 Array = NDArray[np.float64]
 
@@ -77,6 +77,10 @@ def make_initial_state(case: CaseConfig, grid: ColumnGrid) -> dict[str, Array]:
     state = {name: value.copy() for name, value in profiles.items()}
     low = pressure > columns["surface_air_pressure"][:, None] - 1.5e4
     state["air_temperature"] += low * random.normal(0.0, PERTURBATION, pressure.shape)
+    if case.perturbation is not None:
+        state["air_temperature"] *= _factors(case.perturbation, pressure.shape)
+        if case.perturbation.weather is not None:
+            random = np.random.default_rng(case.perturbation.weather)
     none = np.zeros_like(pressure)
     return (
         {"hyai": np.array(grid.coordinate.hyai), "hybi": np.array(grid.coordinate.hybi)}
@@ -230,6 +234,11 @@ def _spread(case: CaseConfig, profiles: Mapping[str, Array], pressure: Array) ->
     saturation = saturation_specific_humidity(torch.from_numpy(pressure), torch.from_numpy(temperature)).numpy()
     humidity = profiles["specific_humidity"] * np.exp(case.spread.humidity * smooth())
     return {"air_temperature": temperature, "specific_humidity": np.minimum(humidity, 0.9 * saturation)}
+
+
+def _factors(config: PerturbationConfig, shape: tuple[int, ...]) -> Array:
+    """Near 1, uniformly random."""
+    return np.asarray(1.0 + config.relative * np.random.default_rng(config.seed).uniform(-1.0, 1.0, shape))
 
 
 def _gases(pressure: Array) -> dict[str, Array]:

@@ -228,11 +228,15 @@ def _mean_and_spread(row: Mapping[str, Any], score: str) -> str:
 
 def print_run(folder: Path) -> None:
     """What `summary.json` of a run of the host says, a line each, and where it lies."""
-    summary = json.loads((folder / "summary.json").read_text())
-    for name, value in summary.items():
-        if not isinstance(value, dict):
-            print(f"{name:28} {f'{value:.6g}' if isinstance(value, float) else value}")
+    print_values(json.loads((folder / "summary.json").read_text()))
     print(f"run folder: {folder}")
+
+
+def print_values(values: Mapping[str, object]) -> None:
+    """Print names and values, a line each, tables left out."""
+    for name, value in values.items():
+        if not isinstance(value, dict):
+            print(f"{name:36} {f'{value:.6g}' if isinstance(value, float) else value}")
 
 
 def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:

@@ -15,6 +15,7 @@ from emagram.hybrid.case import (
     ClimsimGridConfig,
     ForcingConfig,
     LandConfig,
+    PerturbationConfig,
     SurfaceConfig,
 )
 from emagram.hybrid.configuration import build, read_configuration
@@ -70,6 +71,19 @@ def test_the_committed_cases_are_read(name: str) -> None:
         ({"parameters": {"sun": {"obliquity": "steep"}}}, "expected float, got 'steep'"),
         ({"parameters": {"sun": {"obliquity": float("nan")}}}, "expected a finite 'obliquity', got nan"),
         ({"parameters": {"sun": 3}}, "expected a table, got 3"),
+        ({"perturbation": {}}, "perturbation 'relative': expected a number from 1e-15 to 0.001, got 0"),
+        ({"perturbation": {"relative": 1e-17}}, "perturbation 'relative': expected a number from 1e-15 to 0.001"),
+        (
+            {"perturbation": {"relative": 0.1, "weather": 1}},
+            "'relative': expected a number from 1e-15 to 0.001, got 0.1",
+        ),
+        ({"perturbation": {"relative": float("nan")}}, "'relative': expected a number from 1e-15 to 0.001, got nan"),
+        (
+            {"perturbation": {"relative": 1e-9, "seed": -1}},
+            "perturbation 'seed': expected a number of at least 0, got -1",
+        ),
+        ({"perturbation": {"weather": -1}}, "perturbation 'weather': expected a number of at least 0, got -1"),
+        ({"perturbation": {"wether": 1}}, "unknown key 'wether'; did you mean 'weather'"),
     ],
 )
 def test_wrong_cases_are_one_sentence(change: dict[str, Any], message: str) -> None:
@@ -120,6 +134,32 @@ def test_the_seed_decides_and_nothing_else() -> None:
     assert all((first[name] == again[name]).all() for name in first)
     assert (first["air_temperature"] != other["air_temperature"]).any()
     assert (first["forcing_phase"] != other["forcing_phase"]).all()
+
+
+def initial_state(**changes: Any) -> dict[str, np.ndarray]:
+    case = small_case(**changes)
+    return make_initial_state(case, case.grid.build())
+
+
+def test_a_perturbation_changes_the_last_digits_of_temperature_and_nothing_else() -> None:
+    control, first, again, other = (
+        initial_state(),
+        *(initial_state(perturbation=PerturbationConfig(relative=1e-14, seed=seed)) for seed in (1, 1, 2)),
+    )
+    assert {name for name in control if (control[name] != first[name]).any()} == {"air_temperature"}
+    relative = first["air_temperature"] / control["air_temperature"] - 1.0
+    assert np.abs(relative).max() <= 1.02e-14
+    assert (relative != 0.0).mean() > 0.95
+    assert abs(relative.mean()) < 1e-15
+    np.testing.assert_array_equal(first["air_temperature"], again["air_temperature"])
+    assert (first["air_temperature"] != other["air_temperature"]).any()
+
+
+def test_other_weather_keeps_land_and_initial_state() -> None:
+    control, other = initial_state(), initial_state(perturbation=PerturbationConfig(weather=9))
+    changed = {name for name in control if (control[name] != other[name]).any()}
+    assert {"forcing_phase", "forcing_period", "forcing_heating"} <= changed
+    assert all(name.startswith("forcing_") for name in changed)
 
 
 def test_forcing_varies_as_asked() -> None:

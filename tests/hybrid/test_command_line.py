@@ -51,9 +51,9 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_lists_exactly_the_verbs_that_work() -> None:
     done = emagram("--help")
     assert done.returncode == 0
-    for verb in ("run", "train", "evaluate", "export", "inspect", "bench", "demo"):
+    for verb in ("run", "train", "evaluate", "export", "inspect", "report", "bench", "demo"):
         assert f"\n    {verb}" in done.stdout
-    for verb in ("forecast", "compile", "ensemble", "replay", "report"):
+    for verb in ("forecast", "compile", "ensemble", "replay"):
         fails(emagram(verb), "invalid choice", code=2)
     fails(emagram(), "required", code=2)
 

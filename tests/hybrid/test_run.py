@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 import xarray as xr
 
 from emagram.hybrid import run as run_module
-from emagram.hybrid.case import ForcingConfig
+from emagram.hybrid.case import ForcingConfig, PerturbationConfig
 from emagram.hybrid.host_output import read_budgets, read_timers, state_sha256
 from emagram.hybrid.run import PROGRAM, namelist, prepare, program, run
 from emagram.physics.errors import EmagramError
@@ -130,6 +131,19 @@ def test_another_case_does_not_continue_a_run(begun: Path) -> None:
         prepare(small_case(seed=4), begun)
     with pytest.raises(EmagramError, match="expected 'forcing' as in"):
         prepare(small_case(forcing=ForcingConfig()), begun)
+
+
+def test_a_perturbed_case_does_not_continue_a_run_and_one_without_continues_old_ones(
+    begun: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(EmagramError, match="expected 'perturbation' as in"):
+        prepare(small_case(perturbation=PerturbationConfig(relative=1e-14)), begun)
+    shutil.copytree(begun, tmp_path / "run")
+    path = tmp_path / "run" / "configuration.json"
+    configuration = json.loads(path.read_text())
+    assert configuration.pop("perturbation") is None  # as runs from before had it
+    path.write_text(json.dumps(configuration))
+    prepare(small_case(), tmp_path / "run")
 
 
 def test_a_run_is_not_shortened(begun: Path, tmp_path: Path) -> None:
