@@ -242,7 +242,7 @@ def test_a_term_replaced_by_its_equal_gives_nearly_the_same_run(relaxation: Path
 
 @pytest.mark.long
 def test_an_emulator_of_speedys_longwave_runs(tmp_path: Path) -> None:
-    days = 5.0
+    days = 3.0
     recorded = speedy_physics().replace(LONGWAVE, RecordedLongwave())
     reference, saved = run(recorded, days)
     samples = random_longwave(reference, saved.dynamics)
@@ -258,7 +258,7 @@ def test_an_emulator_of_speedys_longwave_runs(tmp_path: Path) -> None:
     drift = np.sqrt(np.square(warm - own).mean(axis=(1, 2, 3)))
     cooled = days * 86400.0 * float(np.abs(saved.physics["recorded"][HEATING]).mean())
     print(f"differs by {drift[-1]:.2f} K after {days} days, in which longwave cooled by {cooled:.1f} K")
-    assert cooled > 5.0
+    assert cooled > 4.0
     assert drift[-1] < 0.1 * cooled
     counts = first.physics[f"emulated_{LONGWAVE}"]
     assert not np.asarray(counts["rejected_steps"]).any()
