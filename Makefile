@@ -17,7 +17,7 @@ demo: .venv/.ready
 test: .venv/.ready
 	$(mpi) $(python) -m pytest $(PYTEST)
 
-test-long: .venv/.ready
+test-long: .venv/.ready .venv/.jcm
 	$(mpi) $(python) -m pytest -m long $(PYTEST)
 
 # make bench BENCH="loader --quick": one benchmark with its options; without, all of them.
@@ -25,10 +25,10 @@ benches := loader host
 bench: bench-peers
 	$(if $(BENCH),$(python) -m emagram bench $(BENCH),$(foreach name,$(benches),$(python) -m emagram bench $(name) &&) true)
 
-# Peers that are only compared with: the extra `peers` of pyproject.toml.
+# Extras of pyproject.toml: peers that are only compared with, and jcm, a second host (1.3 GB).
 bench-peers: .venv/.peers
-.venv/.peers: .venv/.ready
-	$(python) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['peers'])" \
+.venv/.peers .venv/.jcm: .venv/.%: .venv/.ready
+	$(python) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['$*'])" \
 	| xargs $(python) -m pip --disable-pip-version-check --quiet install
 	@touch $@
 
