@@ -21,8 +21,8 @@ module host_step
 
 contains
 
-  !> One step, all of it. Where there is room for `noisy` columns they become the same columns after this step's physics,
-  !! done by the host on a state with noise.
+  !> One step, all of it. `noisy` columns become the same columns after this step's physics, done by the host on a state
+  !! with noise.
   subroutine step_block(columns, noisy, emulator, number, settings, now, timer, ierr, errmsg)
     type(rank_columns), intent(inout), target :: columns
     type(rank_columns), intent(inout), optional :: noisy
