@@ -27,14 +27,15 @@ contains
     type(column_block), intent(inout) :: block
     type(host_options), intent(in) :: host
     type(clock), intent(in) :: now
+    real(rk) :: x(n_state)
     integer(int64) :: stream
     integer :: i, k
     do i = 1, block%n_column
       stream = ieor(73856093_int64*(block%first + i), 19349663_int64*(now%step + 1))
       do k = 1, block%n_level
-        associate (x => block%profile(k, i, :n_state))
-          call disturb(x, host, stream)
-        end associate
+        x = block%profile(k, i, :n_state)
+        call disturb(x, host, stream)
+        block%profile(k, i, :n_state) = x
       end do
     end do
     block%profile(:, :, before_physics + 1:before_physics + n_state) = block%profile(:, :, :n_state)
