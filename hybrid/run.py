@@ -219,6 +219,7 @@ def said(lines: list[str], status: int) -> str:
 
 
 def append_log(log: Path, lines: list[str]) -> None:
+    """Add lines, each with its end, to the log of a run."""
     with log.open("a", encoding="utf-8") as file:
         file.writelines(lines)
 

@@ -13,8 +13,8 @@ from ...physics.errors import EmagramError
 from ..case import CaseConfig
 from ..configuration import build, read_table
 
-SET_BY_ENSEMBLE = ("name", "seed", "days")
-"""Keys of a case that no configuration overrides: its name names it, and the ensemble says the others."""
+SET_BY_ENSEMBLE = ("seed", "days")
+"""Keys of a case that no configuration overrides; its `name` is that of the configuration."""
 ALTERNATIVES = ("source", "kind")
 """Keys that say which of several kinds of table one is; of another kind, nothing is merged."""
 
@@ -80,7 +80,9 @@ class EnsembleConfig:
             raise EmagramError(f"ensemble '{self.name}': expected at least one of [[configurations]], got none")
         for name in names:
             if names.count(name) > 1:
-                raise EmagramError(f"ensemble '{self.name}': expected one configuration '{name}', got {names.count(name)}")
+                raise EmagramError(
+                    f"ensemble '{self.name}': expected one configuration '{name}', got {names.count(name)}"
+                )
         if not 0 <= self.from_day < self.days:
             raise EmagramError(
                 f"ensemble '{self.name}': expected 'from_day' from 0 to below {self.days} days, got {self.from_day}"
@@ -106,12 +108,13 @@ class EnsembleConfig:
 
 @dataclass(frozen=True)
 class _File:
-    """The TOML file; a case is a path or a table, seeds a number or a list."""
+    """The TOML file; a case is a path or a table, seeds a number, from the first one on, or a list."""
 
     name: str
     days: int
     case: Any
     seeds: Any = None
+    first_seed: int = 0
     from_day: int = 0
     resampling_seed: int = 0
     configurations: tuple[dict[str, Any], ...] = ()
@@ -131,15 +134,19 @@ def read_ensemble(path: Path) -> EnsembleConfig:
         name = table.get("name")
         if not isinstance(name, str):
             raise EmagramError(f"configuration {path}: expected a 'name' of configuration {number}, got {name!r}")
-        where = f"{path} configuration '{name}'"
-        seeds = _read_seeds(table.get("seeds", file.seeds), where)
-        overrides = {key: value for key, value in table.items() if key not in ("name", "seeds")}
-        for key in SET_BY_ENSEMBLE:
-            if key in overrides:
-                raise EmagramError(f"configuration {where}: expected no '{key}', which the ensemble sets")
-        merged = merge(base, overrides) | {"name": file.name, "days": file.days, "seed": 0}
-        configurations.append(Configuration(name, seeds, build(CaseConfig, merged, where)))
+        configurations.append(_read_configuration(file, base, table, f"{path} configuration '{name}'"))
     return EnsembleConfig(file.name, file.days, tuple(configurations), file.from_day, file.resampling_seed)
+
+
+def _read_configuration(file: _File, base: Mapping[str, Any], table: Mapping[str, Any], where: str) -> Configuration:
+    own = {"seeds": file.seeds, "first_seed": file.first_seed} | dict(table)
+    seeds = _read_seeds(own.pop("seeds"), own.pop("first_seed"), where)
+    name = own.pop("name")
+    for key in SET_BY_ENSEMBLE:
+        if key in own:
+            raise EmagramError(f"configuration {where}: expected no '{key}', which the ensemble sets")
+    merged = merge(base, own) | {"name": file.name, "days": file.days, "seed": 0}
+    return Configuration(name, seeds, build(CaseConfig, merged, where))
 
 
 def _read_case(case: object, where: str) -> dict[str, Any]:
@@ -150,10 +157,12 @@ def _read_case(case: object, where: str) -> dict[str, Any]:
     raise EmagramError(f"configuration {where}: expected a path or a table, got {case!r}")
 
 
-def _read_seeds(seeds: object, where: str) -> tuple[int, ...]:
-    """A number n is the seeds 0 to n − 1."""
+def _read_seeds(seeds: object, first: object, where: str) -> tuple[int, ...]:
+    """A number n is the n seeds from the first on."""
+    if type(first) is not int or first < 0:
+        raise EmagramError(f"configuration {where}: expected 'first_seed', a number of at least 0, got {first!r}")
     if type(seeds) is int and seeds > 0:
-        return tuple(range(seeds))
+        return tuple(range(first, first + seeds))
     if isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds):
         return tuple(seeds)
     raise EmagramError(f"configuration {where}: expected 'seeds', a number above 0 or a list of numbers, got {seeds!r}")
@@ -162,11 +171,14 @@ def _read_seeds(seeds: object, where: str) -> tuple[int, ...]:
 def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Tables over tables, key by key; a table whose `source` or `kind` is another replaces the base's whole."""
     merged = dict(base)
-    for key, value in overrides.items():
+    for key, new in overrides.items():
         old = merged.get(key)
-        is_merged = isinstance(value, Mapping) and isinstance(old, Mapping)
-        if is_merged and all(value.get(name, old.get(name)) == old.get(name) for name in ALTERNATIVES):
-            merged[key] = merge(old, value)
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and not _differ(old, new):
+            merged[key] = merge(old, new)
         else:
-            merged[key] = value
+            merged[key] = new
     return merged
+
+
+def _differ(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return any(name in new and new[name] != old.get(name) for name in ALTERNATIVES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,8 +20,7 @@ from .execution import Execution, locked
 from .figures import draw_power, draw_scores, draw_survival
 from .outcome import Outcome
 from .scores import SCORES, Array, read_scores
-
-SUMMARY_NAME = "ensemble.json"
+from .tables import SUMMARY_NAME, members_table
 
 
 def available_cores() -> int:
@@ -115,16 +112,3 @@ def _write_results(config: EnsembleConfig, folder: Path, groups: Sequence[Group]
     write_atomically(folder / "scores.png", draw_scores(groups, summary))
     if others:
         write_atomically(folder / "power.png", draw_power(summary))
-
-
-def members_table(groups: Sequence[Group]) -> str:
-    """`members.csv`: a line a member, in the order of the configuration; scores are empty where it did not survive."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["configuration", "seed", "survived", "day", "variable", "sentence", *SCORES])
-    for group in groups:
-        for seed, outcome, scores in zip(group.seeds, group.outcomes, group.scores.tolist(), strict=True):
-            known = scores if outcome.survived else [""] * len(SCORES)
-            end = (str(outcome.survived).lower(), outcome.day, outcome.variable, outcome.sentence)
-            writer.writerow([group.name, seed, *end, *known])
-    return text.getvalue()

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from types import FrameType
 
 from ...emulators.run_folder import write_json
 from ...physics.errors import EmagramError
@@ -21,12 +20,13 @@ from .config import Member
 from .outcome import STOPPED_NAME, Outcome, read_outcome, read_stop, write_outcome
 
 ALONE = {
-    "OMP_NUM_THREADS": "1",
     "OMPI_MCA_ess_singleton_isolated": "1",
+    "OMPI_MCA_orte_create_session_dirs": "0",
     "OMPI_MCA_pml": "ob1",
     "OMPI_MCA_btl": "self",
 }
-"""A process that nobody else talks to starts Open MPI four times as fast without its daemon and its networks."""
+"""A process that nobody else talks to starts Open MPI four times as fast without its daemon and its networks, and
+without a folder for them, which several that begin or end at once would take from each other."""
 LOCK_NAME = "ensemble.lock"
 LOCK_SECONDS = 10.0
 """How long hosts of a killed ensemble may take to see that nobody listens, at the end of their day."""
@@ -171,10 +171,7 @@ def _terminate_as_interrupt() -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

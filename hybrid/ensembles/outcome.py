@@ -1,4 +1,4 @@
-"""How a member ended: it lived through its days, or the host stopped it because its state was no atmosphere any more."""
+"""How a member ended: it lived through its days, or the host stopped it because its state was no atmosphere."""
 
 from __future__ import annotations
 

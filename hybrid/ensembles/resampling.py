@@ -1,6 +1,6 @@
 """What a difference of two means is worth: bootstrap intervals, a permutation test, and power by number of members.
 
-All scores are resampled at once: a random draw of members is a row of counts W, and the means of all scores are W x / n.
+All scores are resampled at once: a draw of members is a row of counts W, and the means of all scores are W x / n.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ N_RESAMPLE = 4000
 N_PERMUTATION = 9999
 N_POWER_DRAW = 400
 N_POWER_RESAMPLE = 1000
+ROUNDING = 1e-12
+"""Of a score, relative: less is no difference."""
 POWER_SIZES = (5, 10, 20, 50, 100)
 TAILS = (0.5 - 0.5 * LEVEL, 0.5 + 0.5 * LEVEL)
 
@@ -51,63 +53,60 @@ def estimate(first: Array, second: Array | None, random: np.random.Generator) ->
         doi:10.1017/CBO9780511802843, equation 5.23 for two samples
     """
     samples = [first] if second is None else [first, -second]
-    value, error, means, errors = _resample(samples, N_RESAMPLE, random)
+    value, error, offsets, errors = _resample(samples, N_RESAMPLE, random)
     return Estimate(
         value[0],
-        _studentised(value, error, means, errors),
-        np.quantile(means, TAILS, axis=0),
-        _bca(value[0], means, samples),
+        _studentised(value, error, offsets, errors),
+        value + np.quantile(offsets, TAILS, axis=0),
+        value + _bca(offsets, samples),
     )
 
 
-def _resample(
-    samples: Sequence[Array], n: int, random: np.random.Generator
-) -> tuple[Array, Array, Array, Array]:
-    """A sum of means and its standard error, (..., 1, n_score), and those of n resamplings, (..., n, n_score).
+def _resample(samples: Sequence[Array], n: int, random: np.random.Generator) -> tuple[Array, Array, Array, Array]:
+    """A sum of means and its standard error; the offsets from it of n resamplings, and their standard errors.
 
     Args:
         samples: (..., n_member, n_score), of as many members as they like.
+    Returns:
+        twice (..., 1, n_score) and twice (..., n, n_score). A score that is the same in all members has no spread at
+        all, and not that of rounding.
     """
-    value, squared, means, squares = (np.zeros(1) for _ in range(4))
+    value, squared, offsets, squares, rounding = (np.zeros(1) for _ in range(5))
     for sample in samples:
         n_member = sample.shape[-2]
         counts = random.multinomial(n_member, np.full(n_member, 1.0 / n_member), n) / n_member
         mean = sample.mean(axis=-2, keepdims=True)
-        departure = sample - mean  # so that no square of a large mean takes the digits
+        smallest = ROUNDING * np.abs(sample).max(axis=-2, keepdims=True)
+        departure = np.where(np.abs(sample - mean) <= smallest, 0.0, sample - mean)
         drawn = counts @ departure
-        value, squared = value + mean, squared + (departure**2).mean(axis=-2, keepdims=True) / (n_member - 1)
-        means = means + mean + drawn
+        value, rounding, offsets = value + mean, rounding + smallest, offsets + drawn
+        squared = squared + (departure**2).mean(axis=-2, keepdims=True) / (n_member - 1)
         squares = squares + np.maximum(counts @ departure**2 - drawn**2, 0.0) / (n_member - 1)
-    return value, np.sqrt(squared), means, np.sqrt(squares)
+    return np.where(np.abs(value) <= rounding, 0.0, value), np.sqrt(squared), offsets, np.sqrt(squares)
 
 
-def _studentised(value: Array, error: Array, means: Array, errors: Array) -> Array:
+def _studentised(value: Array, error: Array, offsets: Array, errors: Array) -> Array:
     """θ − σ q, with q the quantiles of (θ* − θ)/σ*, (2, ..., n_score); draws of one member only are infinitely far."""
-    departure = means - value
-    endless = np.where(departure == 0.0, 0.0, np.copysign(np.inf, departure))
-    ratio = np.divide(departure, errors, out=endless, where=errors > 1e-9 * error)
+    endless = np.where(offsets == 0.0, 0.0, np.copysign(np.inf, offsets))
+    ratio = np.divide(offsets, errors, out=endless, where=errors > 1e-9 * error)
     low, high = np.quantile(ratio, TAILS, axis=-2, method="inverted_cdf")
     width = error[..., 0, :]
     return np.stack([value[..., 0, :] - width * high, value[..., 0, :] - width * low])
 
 
-def _bca(value: Array, means: Array, samples: Sequence[Array]) -> Array:
-    """Percentiles moved by the bias of the resampled means and by their skewness, (2, n_score)."""
+def _bca(offsets: Array, samples: Sequence[Array]) -> Array:
+    """Quantiles of the offsets, moved by their bias and skewness, (2, n_score)."""
     departures = [sample - sample.mean(axis=0) for sample in samples]
-    cubes = sum(((d**3).sum(axis=0) / len(d) ** 3 for d in departures), np.zeros_like(value))
-    squares = sum(((d**2).sum(axis=0) / len(d) ** 2 for d in departures), np.zeros_like(value))
-    normal, n = NormalDist(), len(means)
-    limits = np.empty((2, len(value)))
-    for i in range(len(value)):
-        if squares[i] == 0.0:
-            limits[:, i] = value[i]
-            continue
-        below = np.sum(means[:, i] < value[i]) + 0.5 * np.sum(means[:, i] == value[i])
+    cubes = np.sum([(d**3).sum(axis=0) / len(d) ** 3 for d in departures], axis=0)
+    squares = np.sum([(d**2).sum(axis=0) / len(d) ** 2 for d in departures], axis=0)
+    normal, n = NormalDist(), len(offsets)
+    limits = np.zeros((2, offsets.shape[1]))
+    for i in np.flatnonzero(offsets.any(axis=0)):
+        below = np.sum(offsets[:, i] < 0.0) + 0.5 * np.sum(offsets[:, i] == 0.0)
         bias = normal.inv_cdf(min(max(float(below), 0.5), n - 0.5) / n)
         skewness = float(cubes[i] / (6.0 * squares[i] ** 1.5))
         moved = [bias + normal.inv_cdf(tail) for tail in TAILS]
-        shares = [normal.cdf(bias + z / (1.0 - skewness * z)) for z in moved]
-        limits[:, i] = np.quantile(means[:, i], shares)
+        limits[:, i] = np.quantile(offsets[:, i], [normal.cdf(bias + z / (1.0 - skewness * z)) for z in moved])
     return limits
 
 

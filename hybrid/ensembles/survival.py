@@ -64,11 +64,11 @@ def kaplan_meier(day: Array, died: NDArray[np.bool_]) -> SurvivalCurve:
     times = np.unique(day[died])
     at_risk = np.array([np.sum(day >= time) for time in times], dtype=np.int64)
     deaths = np.array([np.sum((day == time) & died) for time in times], dtype=np.int64)
-    survival = np.cumprod(1.0 - deaths / at_risk)
+    survival = np.cumprod(1.0 - deaths / at_risk, dtype=np.float64)
     survival[at_risk == deaths] = 0.0
     alive = survival > 0.0
     terms = np.divide(deaths, at_risk * (at_risk - deaths), out=np.zeros_like(survival), where=alive)
-    variance = np.cumsum(terms)
+    variance = np.cumsum(terms, dtype=np.float64)
     spread = QUANTILE * np.sqrt(variance[alive]) / -np.log(survival[alive])
     lower, upper = np.zeros_like(survival), np.ones_like(survival)
     lower[alive] = survival[alive] ** np.exp(spread)
@@ -76,7 +76,7 @@ def kaplan_meier(day: Array, died: NDArray[np.bool_]) -> SurvivalCurve:
     if survival.size > 1 and not alive[-1]:
         upper[-1] = upper[-2]
     first_lower = (0.5 - 0.5 * LEVEL) ** (1.0 / day.size)
-    error = survival * np.sqrt(variance)
+    error = np.asarray(survival * np.sqrt(variance), dtype=np.float64)
     return SurvivalCurve(
         times, at_risk, deaths, survival, error, lower, upper, int(day.size), first_lower, float(day.max())
     )
