@@ -120,12 +120,12 @@ def permutation_p_value(first: Array, second: Array, random: np.random.Generator
     Source: Phipson and Smyth 2010, doi:10.2202/1544-6115.1585
     """
     pooled = np.concatenate([first, second])
+    rounding = ROUNDING * np.abs(pooled).max(axis=0)
     pooled = pooled - pooled.mean(axis=0)
     n = len(pooled)
     dealt = random.permuted(np.tile(np.arange(n), (N_PERMUTATION, 1)), axis=1) < len(first)
     weight = np.where(dealt, 1.0 / len(first), -1.0 / len(second))
     difference = np.abs(first.mean(axis=0) - second.mean(axis=0))
-    rounding = 1e-12 * np.abs(pooled).max(axis=0)
     extreme = np.abs(weight @ pooled) >= difference - rounding
     return np.asarray((1.0 + extreme.sum(axis=0)) / (1.0 + N_PERMUTATION))
 
