@@ -81,8 +81,16 @@ def test_tables_of_another_kind_are_replaced() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("forcing.heating = 2", "forcing.heatin = 2", r"configuration 'b' 'forcing': unknown key 'heatin'; .* 'heating'"),
-        ("forcing.heating = 2", "forcin.heating = 2", r"configuration 'b': unknown key 'forcin'; did you mean 'forcing'"),
+        (
+            "forcing.heating = 2",
+            "forcing.heatin = 2",
+            r"configuration 'b' 'forcing': unknown key 'heatin'; .* 'heating'",
+        ),
+        (
+            "forcing.heating = 2",
+            "forcin.heating = 2",
+            r"configuration 'b': unknown key 'forcin'; did you mean 'forcing'",
+        ),
         ("detrained_share", "detrained_shar", "unknown name 'detrained_shar'; did you mean 'detrained_share'"),
         ("forcing.heating = 2", "seed = 2", "configuration 'b': expected no 'seed', which the ensemble sets"),
         ("forcing.heating = 2", "days = 2", "configuration 'b': expected no 'days', which the ensemble sets"),
