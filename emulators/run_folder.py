@@ -33,14 +33,14 @@ def claim_folder(folder: Path, config: "DataclassInstance") -> None:
     path = folder / CONFIGURATION_NAME
     configuration = as_json(config)
     if path.exists():
-        if _read_json(path) != configuration:
+        if read_json(path) != configuration:
             raise EmagramError(f"run folder '{folder}': expected the same configuration, got another one there")
         return
     write_json(folder / "versions.json", versions())
     write_json(path, configuration)
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     """What a JSON file holds; raises EmagramError if it is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from .. import __path__ as PACKAGE_FOLDERS
 from ..emulators.data.climsim_grid import write_grid
 from ..emulators.model_file import sha256_of
-from ..emulators.run_folder import CONFIGURATION_NAME, as_json, versions, write_json
+from ..emulators.run_folder import CONFIGURATION_NAME, as_json, read_json, versions, write_json
 from ..physics.errors import EmagramError
 from .case import CaseConfig
 from .configuration import read_configuration
@@ -108,7 +107,7 @@ def check_claim(case: CaseConfig, folder: Path) -> None:
     path, new = folder / CONFIGURATION_NAME, as_json(case)
     if not path.exists():
         return
-    old = json.loads(path.read_text())
+    old = read_json(path)
     for key in sorted((old.keys() | new.keys()) - set(CHANGEABLE)):
         if old.get(key) != new.get(key):
             raise EmagramError(

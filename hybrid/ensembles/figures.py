@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ..figures import GREY, STYLE
 from .comparison import Group
-from .resampling import POWER_SIZES
+from .resampling import POWER_SIZES, ROUNDING
 from .scores import SCORES
 from .survival import SurvivalCurve
 
@@ -82,10 +82,17 @@ def draw_scores(groups: Sequence[Group], summary: Mapping[str, Any]) -> bytes:
             for number, (group, said) in enumerate(zip(groups, summary["configurations"], strict=True)):
                 _draw_members(panel, number, group.alive[:, index], (said["scores"] or {}).get(name))
             panel.set(title=LABELS[name], ylabel=unit, xlim=(-0.6, len(groups) - 0.2))
+            _leave_rounding_out(panel, np.concatenate([group.alive[:, index] for group in groups]))
             panel.set_xticks(range(len(groups)), [group.name for group in groups], rotation=20, ha="right")
             panel.grid(visible=False, axis="x")
 
     return _draw((2.0 + 2.2 * ((len(SCORES) + 1) // 2), 6.0), draw)
+
+
+def _leave_rounding_out(panel: Axes, values: np.ndarray) -> None:
+    """Around a score that is the same in all members, an axis of its unit."""
+    if values.size and np.ptp(values) <= ROUNDING * np.abs(values).max():
+        panel.set_ylim(values[0] - 1.0, values[0] + 1.0)
 
 
 def _draw_members(panel: Axes, number: int, values: np.ndarray, mean: Mapping[str, Any] | None) -> None:

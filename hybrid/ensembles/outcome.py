@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from ...emulators.run_folder import write_json
+from ...emulators.run_folder import read_json, write_json
 from ...physics.errors import EmagramError
 from ..case import SECONDS_PER_DAY, CaseConfig
 from ..configuration import build
@@ -47,17 +46,24 @@ def read_stop(folder: Path, sentence: str, case: CaseConfig) -> Outcome | None:
     Raises:
         EmagramError: if `stopped.json` is damaged.
     """
+    if (folder / STOPPED_NAME).exists() and " in the beginning:" not in sentence:
+        day, variable = _read_stopped(folder / STOPPED_NAME)
+        return Outcome(False, case.days, day, variable, sentence)
     match = OUT_OF_BOUNDS.match(sentence)
-    path = folder / STOPPED_NAME
-    if path.exists() and " in the beginning:" not in sentence:
-        try:
-            stop = json.loads(path.read_text(encoding="utf-8"))
-            return Outcome(False, case.days, float(stop["day"]), str(stop["variable"]), sentence)
-        except (ValueError, TypeError, KeyError) as error:
-            raise EmagramError(f"file '{path}': expected the day and variable of a stop, got {error!r}") from error
     if match is None:
         return None
     return Outcome(False, case.days, _days_since_start(match, case.start_day), match["variable"], sentence)
+
+
+def _read_stopped(path: Path) -> tuple[float, str]:
+    stop = read_json(path)
+    try:
+        day, variable = float(stop["day"]), str(stop["variable"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise EmagramError(f"file '{path}': expected the day and variable of a stop, got {stop!r}") from error
+    if not 0.0 <= day < math.inf:
+        raise EmagramError(f"file '{path}': expected a day of at least 0, got {day}")
+    return day, variable
 
 
 def _days_since_start(match: re.Match[str], start_day: int) -> float:
@@ -81,19 +87,9 @@ def read_outcome(folder: Path, case: CaseConfig) -> Outcome | None:
     if not path.exists():
         return None
     check_claim(case, folder)
-    outcome = build(Outcome, _read(path), f"'{path}'")
+    outcome = build(Outcome, read_json(path), f"'{path}'")
     if outcome.days > case.days:
         raise EmagramError(
             f"run folder '{folder}': expected at least the {outcome.days} days of its {OUTCOME_NAME}, got {case.days}"
         )
     return outcome if outcome.days == case.days or not outcome.survived else None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # not UTF-8 or not JSON
-        raise EmagramError(f"file '{path}': expected JSON, got '{error}'") from error
-    if not isinstance(values, dict):
-        raise EmagramError(f"file '{path}': expected an object, got {values!r}")
-    return values

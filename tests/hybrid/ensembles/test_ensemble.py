@@ -21,7 +21,7 @@ from emagram.hybrid.case import BuiltInGridConfig, CaseConfig, DailyMeanSunConfi
 from emagram.hybrid.ensembles import execution
 from emagram.hybrid.ensembles.config import Configuration, EnsembleConfig, read_ensemble
 from emagram.hybrid.ensembles.ensemble import run_ensemble
-from emagram.hybrid.ensembles.execution import locked
+from emagram.hybrid.ensembles.execution import judge, locked
 from emagram.hybrid.ensembles.scores import SCORES, read_scores
 from emagram.hybrid.host_output import read_budgets, state_sha256
 from emagram.hybrid.run import prepare, program, run
@@ -239,6 +239,16 @@ def test_an_old_stop_is_not_the_end_of_a_new_run(tmp_path: Path) -> None:
     run_ensemble(ensemble(dataclasses.replace(CONTROL, seeds=(0,))), output=tmp_path / "run")
     assert rows(tmp_path / "run")["control", 0]["survived"] == "true"
     assert not (folder / "stopped.json").exists()
+
+
+STOPS = ["", "[]", "{}", '{"day": "soon", "variable": "x"}', '{"day": NaN, "variable": "x"}']
+
+
+@pytest.mark.parametrize("content", STOPS)
+def test_a_damaged_stop_is_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "stopped.json").write_text(content)
+    with pytest.raises(EmagramError, match=r"stopped\.json': expected "):
+        judge(CONTROL.members()[0], tmp_path, 1, ["emagram-host: column 3 left its bounds\n"])
 
 
 def test_no_workers_no_program_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
