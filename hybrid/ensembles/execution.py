@@ -15,9 +15,10 @@ from pathlib import Path
 
 from ...emulators.run_folder import write_json
 from ...physics.errors import EmagramError
+from ..host_output import read_stop
 from ..run import NAMELIST_NAME, append_log, prepare, program, said, summarise
 from .config import Member
-from .outcome import STOPPED_NAME, Outcome, read_outcome, read_stop, write_outcome
+from .outcome import Outcome, read_outcome, write_outcome
 
 ALONE = {
     "OMPI_MCA_ess_singleton_isolated": "1",
@@ -79,7 +80,7 @@ class Execution:
             if self._stopped.is_set():
                 return
             prepare(member.case, folder)
-        for name in (STOPPED_NAME, "summary.json"):
+        for name in ("stopped.json", "summary.json"):
             (folder / name).unlink(missing_ok=True)
         status, lines = self._run_host(folder)
         if self._stopped.is_set():
@@ -87,9 +88,8 @@ class Execution:
         with contextlib.suppress(OSError):  # a full disk is what the host's sentence is about
             append_log(folder / "log.txt", [line for line in lines if not line.startswith("day ")])
         outcome = judge(member, folder, status, lines)
-        if outcome.survived:
-            with self._netcdf:
-                write_json(folder / "summary.json", summarise(member.case, folder, 1))
+        with self._netcdf:
+            write_json(folder / "summary.json", summarise(member.case, folder, 1))
         write_outcome(folder, outcome)
         on_done()
 
@@ -124,15 +124,16 @@ def judge(member: Member, folder: Path, status: int, lines: list[str]) -> Outcom
     """The outcome of a member whose host ended.
 
     Raises:
-        EmagramError: if it failed of anything but a state out of bounds, which says nothing of its survival.
+        EmagramError: if it failed of anything but a state out of bounds, which says nothing of its survival, or what
+            the host wrote of that is damaged.
     """
     if status == 0:
         return Outcome(True, member.case.days, float(member.case.days))
     sentence = said(lines, status)
-    outcome = read_stop(folder, sentence, member.case) if status > 0 else None
-    if outcome is None:
+    stop = read_stop(folder) if status > 0 else None
+    if stop is None:
         raise EmagramError(f"member '{member.name}' failed, which is no end by its physics: {sentence}")
-    return outcome
+    return Outcome(False, member.case.days, stop.day, stop.variable, sentence)
 
 
 @contextlib.contextmanager
