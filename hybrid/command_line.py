@@ -52,6 +52,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(run=_run)
 
+    ensemble = verbs.add_parser("ensemble", help="run a case under many seeds and configurations, and compare them")
+    ensemble.add_argument("configuration", type=Path, metavar="CONFIG.toml")
+    ensemble.add_argument("--workers", type=int, metavar="N", help="members at once, by default one for each core")
+    ensemble.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="by default runs/NAME; what is missing there is run"
+    )
+    ensemble.set_defaults(run=_ensemble)
+
     train = verbs.add_parser("train", help="train the emulators of a configuration, score them, export the best")
     train.add_argument("configuration", type=Path, metavar="CONFIG.toml")
     train.add_argument(
@@ -117,6 +125,13 @@ def _run(options: argparse.Namespace) -> None:
     from .verbs import print_run
 
     print_run(run(options.case, ranks=options.ranks, output=options.output))
+
+
+def _ensemble(options: argparse.Namespace) -> None:
+    from .ensembles.ensemble import run_ensemble
+    from .ensembles.tables import print_ensemble
+
+    print_ensemble(run_ensemble(options.configuration, workers=options.workers, output=options.output))
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -63,6 +63,8 @@ def _nearest(key: str, known: list[str]) -> str:
 def _convert(kind: Any, value: Any, where: str) -> Any:
     """`value` as `kind`: a dataclass, a tuple or table of one type, a Literal, a union, or a plain type."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:  # what reads the table later checks it
+        return value
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, dict):
             raise EmagramError(f"configuration {where}: expected a table, got {value!r}")

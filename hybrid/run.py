@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from .. import __path__ as PACKAGE_FOLDERS
 from ..emulators.data.climsim_grid import write_grid
 from ..emulators.model_file import sha256_of
-from ..emulators.run_folder import CONFIGURATION_NAME, as_json, versions, write_json
+from ..emulators.run_folder import CONFIGURATION_NAME, as_json, read_json, versions, write_json
 from ..physics.errors import EmagramError
 from .case import CaseConfig
 from .configuration import read_configuration
@@ -95,20 +94,26 @@ def prepare(case: CaseConfig, folder: Path) -> None:
 
 def _claim(case: CaseConfig, folder: Path) -> None:
     """Write the configuration, or see that the one that is there differs only in what may change."""
-    path, new = folder / CONFIGURATION_NAME, as_json(case)
-    if path.exists():
-        old = json.loads(path.read_text())
-        for key in sorted((old.keys() | new.keys()) - set(CHANGEABLE)):
-            if old.get(key) != new.get(key):
-                raise EmagramError(
-                    f"run folder '{folder}': expected '{key}' as in its {CONFIGURATION_NAME} ({old.get(key)}), "
-                    f"got {new.get(key)}"
-                )
+    check_claim(case, folder)
     done = _days_done(folder)
     if done > case.days:
         raise EmagramError(f"run folder '{folder}': expected at least the {done} days done there, got {case.days}")
     write_json(folder / "versions.json", versions())
-    write_json(path, new)
+    write_json(folder / CONFIGURATION_NAME, as_json(case))
+
+
+def check_claim(case: CaseConfig, folder: Path) -> None:
+    """See that a run folder is empty or holds this case, but for what may change; raises EmagramError otherwise."""
+    path, new = folder / CONFIGURATION_NAME, as_json(case)
+    if not path.exists():
+        return
+    old = read_json(path)
+    for key in sorted((old.keys() | new.keys()) - set(CHANGEABLE)):
+        if old.get(key) != new.get(key):
+            raise EmagramError(
+                f"run folder '{folder}': expected '{key}' as in its {CONFIGURATION_NAME} ({old.get(key)}), "
+                f"got {new.get(key)}"
+            )
 
 
 def _days_done(folder: Path) -> int:
@@ -196,14 +201,14 @@ def _start(command: list[str], log: Path, days: int) -> None:
             host.terminate()
             raise
     if host.returncode != 0:
-        sentence = _sentence(lines, host.returncode)
+        sentence = said(lines, host.returncode)
         with contextlib.suppress(OSError):  # a full disk is what the host's sentence is about
-            _append(log, lines)
+            append_log(log, lines)
         raise EmagramError(sentence)
-    _append(log, [*lines, f"{days} days done\n"])
+    append_log(log, [*lines, f"{days} days done\n"])
 
 
-def _sentence(lines: list[str], status: int) -> str:
+def said(lines: list[str], status: int) -> str:
     """What the host said of its failure, or else the first line with a word."""
     for line in lines:
         if line.startswith(f"{PROGRAM}: "):
@@ -212,7 +217,8 @@ def _sentence(lines: list[str], status: int) -> str:
     return f"{PROGRAM}: ended with status {status} and '{first}'"
 
 
-def _append(log: Path, lines: list[str]) -> None:
+def append_log(log: Path, lines: list[str]) -> None:
+    """Add lines, each with its end, to the log of a run."""
     with log.open("a", encoding="utf-8") as file:
         file.writelines(lines)
 

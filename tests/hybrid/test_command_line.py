@@ -51,9 +51,10 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_lists_exactly_the_verbs_that_work() -> None:
     done = emagram("--help")
     assert done.returncode == 0
-    for verb in ("run", "train", "evaluate", "export", "inspect", "report", "bench", "demo"):
-        assert f"\n    {verb}" in done.stdout
-    for verb in ("forecast", "compile", "ensemble", "replay"):
+    for verb in ("run", "ensemble", "train", "evaluate", "export", "inspect", "report", "bench", "demo"):
+        assert f"
+    {verb}" in done.stdout
+    for verb in ("forecast", "compile", "replay"):
         fails(emagram(verb), "invalid choice", code=2)
     fails(emagram(), "required", code=2)
 
@@ -110,6 +111,9 @@ def test_bad_input_is_one_sentence(run_folder: Path, tmp_path: Path) -> None:
         (("export", tmp_path, "0", "raw", "0", tmp_path / "x.emg"), "expected a configuration.json"),
         (("export", run_folder, "0", "raw", "99", tmp_path / "x.emg"), "99"),
         (("demo", "--ranks", "0"), "expected at least 1, got 0"),
+        (("ensemble", tmp_path / "none.toml"), "none.toml': expected a readable file"),
+        (("ensemble", ROOT / "configs/ensemble.toml", "--workers", "0"), "--workers: expected at least 1, got 0"),
+        (("ensemble", ROOT / "configs/ensemble.toml", "--output", best), "best.emg"),
     ]
     for arguments, message in cases:
         fails(emagram(*arguments, cwd=tmp_path), message)

@@ -9,6 +9,7 @@ from emagram.emulators.climsim_study_config import ClimsimStudyConfig
 from emagram.emulators.data.noleap import seconds_of
 from emagram.hybrid.case import CaseConfig
 from emagram.hybrid.configuration import build, read_configuration, read_table
+from emagram.hybrid.ensembles.config import read_ensemble
 from emagram.hybrid.verbs import read_study
 from emagram.physics.errors import EmagramError
 
@@ -111,8 +112,13 @@ def test_alternatives_are_told_apart_by_their_kind() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
 def test_every_committed_configuration_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMAGRAM_DATA", "somewhere")
-    is_study = "task" in read_table(path)
-    assert (read_study(path) if is_study else read_configuration(path, CaseConfig)).name
+    table = read_table(path)
+    if "configurations" in table:
+        assert read_ensemble(path).members()
+    elif "task" in table:
+        assert read_study(path).name
+    else:
+        assert read_configuration(path, CaseConfig).name
 
 
 def test_the_study_of_columns_reads_what_their_cases_record() -> None:
