@@ -271,8 +271,14 @@ class RecordConfig:
 
     def settings(self) -> dict[str, Any]:
         """What the host's namelist says."""
-        settings: dict[str, Any] = {"record_steps": self.every, "record_offset": self.offset, "record_from": self.from_day}
-        settings |= {f"record_{name}": getattr(self, name) for name in ("temperature_noise", "water_noise", "wind_noise")}
+        settings: dict[str, Any] = {
+            "record_steps": self.every,
+            "record_offset": self.offset,
+            "record_from": self.from_day,
+        }
+        settings |= {
+            f"record_{name}": getattr(self, name) for name in ("temperature_noise", "water_noise", "wind_noise")
+        }
         return settings | ({"record_to": self.to_day} if self.to_day else {})
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from numpy.typing import NDArray
-
 import jcm.constants as jcm_constants
+import numpy as np
 from jcm.physics_interface import PhysicsTendency
+from numpy.typing import NDArray
 
 from ...fortran_bridge.dataset import Field
 from ...fortran_bridge.model import Model

@@ -52,8 +52,7 @@ def test_help_lists_exactly_the_verbs_that_work() -> None:
     done = emagram("--help")
     assert done.returncode == 0
     for verb in ("run", "ensemble", "train", "evaluate", "export", "inspect", "report", "bench", "demo"):
-        assert f"
-    {verb}" in done.stdout
+        assert f"\n    {verb}" in done.stdout
     for verb in ("forecast", "compile", "replay"):
         fails(emagram(verb), "invalid choice", code=2)
     fails(emagram(), "required", code=2)
