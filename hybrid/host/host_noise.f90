@@ -27,11 +27,14 @@ contains
     type(column_block), intent(inout) :: block
     type(host_options), intent(in) :: host
     type(clock), intent(in) :: now
-    real(rk) :: x(n_state)
+    real(rk) :: x(n_state), unused
     integer(int64) :: stream
     integer :: i, k
     do i = 1, block%n_column
       stream = ieor(73856093_int64*(block%first + i), 19349663_int64*(now%step + 1))
+      do k = 1, 20 ! neighbours begin alike
+        call draw(stream, unused)
+      end do
       do k = 1, block%n_level
         x = block%profile(k, i, :n_state)
         call disturb(x, host, stream)
