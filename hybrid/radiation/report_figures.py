@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..markup import figure, fixed, text
 from .figures import TOP_SHOWN, draw_closure, draw_fluxes, draw_profiles, heating_profile, shown_columns
-from .markup import figure, fixed, text
 from .results import SPECTRA, Results
 
 SVG = "image/svg+xml"

@@ -6,7 +6,6 @@ import copy
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,13 @@ import xarray as xr
 from emagram.emulators.data.columns import RADIATION_INPUTS, RADIATION_OUTPUTS, write_columns
 from emagram.emulators.data.generated import generate_columns
 from emagram.emulators.radiation import radiation_constraints
-from emagram.hybrid.figures import CLOSURE_LIMIT
-from emagram.hybrid.report import write_report
-from emagram.hybrid.report_tables import SCORES
-from emagram.hybrid.results import read_results
+from emagram.hybrid.radiation.figures import CLOSURE_LIMIT
+from emagram.hybrid.radiation.report import write_report
+from emagram.hybrid.radiation.report_tables import SCORES
+from emagram.hybrid.radiation.results import read_results
 from emagram.physics.constants import Constants
 from emagram.physics.errors import EmagramError
+from pages import Page, pictures_of_self_contained, read, words
 
 N_SITE, N_LEVEL = 8, 12
 HELDOUT = "+4K"
@@ -145,44 +145,6 @@ def change_predictions(run: Path, change: Callable[[xr.Dataset], None]) -> None:
     write_predictions(predictions, run / "predictions.nc")
 
 
-class Page(HTMLParser):
-    """What a page is made of."""
-
-    VOID = ("meta", "img", "br", "path")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.headings: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "h2":
-            self.headings.append(data)
-
-
-def read(report: Path) -> str:
-    return report.read_text(encoding="utf-8")
-
-
-def words(report: Path) -> str:
-    """The text of a page on one line, without its style."""
-    body = read(report).split("<body>")[1]
-    return re.sub(r"\s+", " ", re.sub("<[^>]*>", "", body))
-
-
 def test_report_has_every_section_and_balanced_tags(run: Path) -> None:
     report = write_report(run)
     assert report == run / "report.html"
@@ -196,16 +158,8 @@ def test_report_has_every_section_and_balanced_tags(run: Path) -> None:
 
 
 def test_report_is_self_contained(run: Path) -> None:
-    page = Page(read(write_report(run)))
-    assert {"script", "link", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
-    for _, attributes in page.tags:
-        for name in ("src", "href", "srcset", "data"):
-            assert (attributes.get(name) or "data:").startswith("data:")
-    assert not re.search(r"url\(|@import", read(run / "report.html"))
-    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    pictures = pictures_of_self_contained(write_report(run))
     assert len(pictures) == 7
-    assert len({attributes["alt"] for attributes in pictures}) == 7
-    assert all(attributes["alt"] for attributes in pictures)
 
 
 def test_report_is_the_same_every_time_and_leaves_nothing_else(run: Path) -> None:

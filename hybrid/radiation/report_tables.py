@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..emulators.experiment import TEST_SPLITS
-from ..physics.errors import EmagramError
+from ...emulators.experiment import TEST_SPLITS
+from ...physics.errors import EmagramError
+from ..markup import fixed, judged, scientific, table, text, unit
 from .figures import CLOSURE_LIMIT
-from .markup import fixed, scientific, table, text, unit
 from .results import SPECTRA, Results
 
 Row = Mapping[str, Any]
@@ -120,23 +120,6 @@ def closure_table(results: Results) -> str:
     return table(caption, ["budget", *head], rows)
 
 
-def programs_table(results: Results) -> str:
-    """Each run with its wall time and the hash of its outputs."""
-    programs = results.summary["programs"]
-    rows = [
-        [
-            text(program["label"]),
-            fixed(program["seconds"]),
-            f"<code>{text(program['sha256'][:16])}</code>",
-            judged("same bits", True) if program["sha256"] == programs[0]["sha256"] else judged("other bits", False),
-        ]
-        for program in programs
-    ]
-    head = ["program", "wall time<br><small>[s]</small>", "SHA-256 of outputs<br><small>first 16 digits</small>"]
-    caption = f"<b>Runs of the programs</b> on {text(results.summary['columns'])} columns; time includes starting"
-    return table(caption, [*head, "against the first"], rows)
-
-
 def arithmetic_table(results: Results) -> str:
     """Largest error of every output against real64, of the library and of PyTorch in real32."""
     head = ["output", "unit", "native library", "PyTorch, real32", f"ratio<br><small>limit {NATIVE_LIMIT:g}</small>"]
@@ -151,16 +134,3 @@ def arithmetic_table(results: Results) -> str:
         for name, entry in results.summary["native_error"].items()
     ]
     return table("<b>Largest error against real64</b>, in the unit of the output", head, rows)
-
-
-def seconds_table(results: Results) -> str:
-    """Where the time went."""
-    seconds = results.summary["seconds"]
-    titles = {"data": "columns and their truth", "training": "training", "programs": "programs", "total": "all"}
-    rows = [[title, fixed(seconds[key], 1)] for key, title in titles.items() if key in seconds]
-    return table("<b>Wall time</b> of the steps", ["step", "time<br><small>[s]</small>"], rows)
-
-
-def judged(cell: str, good: bool) -> str:
-    """A cell with a mark that does not need its colour to be read."""
-    return f'<span class="{"good" if good else "bad"}">{"✓" if good else "✗"} {cell}</span>'

@@ -1,16 +1,16 @@
-"""The report of a demo: one HTML page without scripts or outside resources, for screen and paper."""
+"""The report of the radiation story: one HTML page without scripts or outside resources, for screen and paper."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
-from ..emulators.atomic import write_atomically
-from ..emulators.experiment import TEST_SPLITS
+from ...emulators.experiment import TEST_SPLITS
+from ..demo_tables import programs_table, seconds_table
+from ..markup import ARROW, fixed, judged, scientific, text
+from ..page import write_page
 from .figures import CLOSURE_LIMIT
-from .markup import fixed, scientific, text
 from .report_figures import closure_figure, fluxes_figure, profiles_figure, training_figure
 from .report_tables import (
     LEVEL_MEAN,
@@ -22,20 +22,14 @@ from .report_tables import (
     accuracy_tables,
     arithmetic_table,
     closure_table,
-    judged,
     mean_and_spread,
-    programs_table,
     score_row,
-    seconds_table,
 )
 from .results import SPECTRA, Results, read_results
 
 TEMPLATE = "report.html"
 TRAINING_CLIMATES, HELDOUT_CLIMATES = TEST_SPLITS
-ARROW = (
-    '<li class="arrow"><svg viewBox="0 0 26 16" aria-hidden="true"><path d="M1 8h22M16 2l7 6-7 6" fill="none" '
-    'stroke="#00598c" stroke-width="2"/></svg></li>'
-)
+STEP_TITLES = {"data": "columns and their truth", "training": "training", "programs": "programs", "total": "all"}
 # from the best word down: the smaller R² of longwave and shortwave heating, and what to call it
 SKILL = ((0.95, "high"), (0.8, "fair"), (0.0, "modest"), (-np.inf, "nil: a level's mean does better"))
 
@@ -53,30 +47,29 @@ def write_report(folder: Path) -> Path:
     """
     results = read_results(folder)
     summary, path = results.summary, Path(folder) / "report.html"
-    page = Template(Path(__file__).with_name(TEMPLATE).read_text(encoding="utf-8")).substitute(
-        version=text(summary["emagram"]),
-        quick=" in its quick form: one seed and few epochs" if summary["quick"] else "",
-        verdict=_verdict(results),
-        cards=_cards(results),
-        notices=_notices(results),
-        flow=_flow(results),
-        levels=results.truth.sizes["level"],
-        data=_data(results),
-        accuracy=accuracy_tables(results),
-        profiles=profiles_figure(results),
-        fluxes=fluxes_figure(results),
-        closure_table=closure_table(results),
-        closure=closure_figure(results),
-        training=training_figure(results),
-        programs=programs_table(results),
-        arithmetic=arithmetic_table(results),
-        limits=_limits(results),
-        repeat=_repeat(results),
-        model=text(summary["model"]["name"]),
-        hash=text(summary["model"]["sha256"]),
-    )
-    write_atomically(path, page.encode())
-    return path
+    parts = {
+        "version": text(summary["emagram"]),
+        "quick": " in its quick form: one seed and few epochs" if summary["quick"] else "",
+        "verdict": _verdict(results),
+        "cards": _cards(results),
+        "notices": _notices(results),
+        "flow": _flow(results),
+        "levels": results.truth.sizes["level"],
+        "data": _data(results),
+        "accuracy": accuracy_tables(results),
+        "profiles": profiles_figure(results),
+        "fluxes": fluxes_figure(results),
+        "closure_table": closure_table(results),
+        "closure": closure_figure(results),
+        "training": training_figure(results),
+        "programs": programs_table(summary["programs"], summary["columns"]),
+        "arithmetic": arithmetic_table(results),
+        "limits": _limits(results),
+        "repeat": _repeat(results),
+        "model": text(summary["model"]["name"]),
+        "hash": text(summary["model"]["sha256"]),
+    }
+    return write_page(path, Path(__file__).with_name(TEMPLATE), parts)
 
 
 def _verdict(results: Results) -> str:
@@ -257,5 +250,6 @@ def _repeat(results: Results) -> str:
         "<p>The folder of this page holds <code>summary.json</code> (the numbers of this page), "
         "<code>columns.nc</code> (inputs and truth), <code>predictions.nc</code> (what the first program wrote) and "
         "<code>train/</code> (configuration, checkpoints, scores, model file). On one machine a repeated run gives the "
-        f'same model file. The programs ran as</p>\n<ol class="commands">\n{commands}\n</ol>\n{seconds_table(results)}'
+        f'same model file. The programs ran as</p>\n<ol class="commands">\n{commands}\n</ol>\n'
+        + seconds_table(summary["seconds"], STEP_TITLES)
     )
