@@ -1,0 +1,117 @@
+"""Figures of the report of an online run, with captions that say what is shown and what to look for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from .figures import COLOURS, GREY, draw_svg
+from .host_output import read_budgets
+from .judging.figures import PICTURES, draw, drawable
+from .judging.judgement import Judgement
+from .markup import figure
+from .report_verdict import FLUX_LIMITS, UNITS
+
+Array = NDArray[np.float64]
+
+SVG = "image/svg+xml"
+GREEN = "#009E73"
+BUDGETS = {"energy": "w_m2", "water": "kg_m2_s"}
+CAPTIONS = {
+    "time-series": (
+        "Global means by day since the spin-up. Look for a line that leaves the conventional one and does not come "
+        "back, which is drift, and compare its distance with that of the replicas."
+    ),
+    "zonal-bias": (
+        "Bias of the run against latitude and pressure in colours, red where it has more; lines are the conventional "
+        "run's mean. Blank bands have no column."
+    ),
+    "level-profiles": "Bias and error by level. An error near that of other weather cannot be told from weather.",
+    "scores": (
+        "Error of every variable over the spread of conventional physics over days, columns and level. At 1 a run "
+        "knows no more than the climate."
+    ),
+    "precipitation": (
+        "How often which amount falls on a column in a day, weighted by area, in bins that are equal in the logarithm, "
+        "and how often more falls. Emulators tend to drizzle too often and to miss the heaviest rain."
+    ),
+    "conservation": (
+        "Energy of the mean column by day, what the run gained against conventional physics, and residuals of energy."
+    ),
+    "error-growth": (
+        "Error by day since the runs parted: the emulator since its first step, replicas since the start. A curve "
+        "that levels off has found another weather of the same climate or its bias; one that does not, drifts."
+    ),
+    "interventions": (
+        "Share of rejected and extrapolated columns by latitude and day, and the mean size of the constraints' "
+        "corrections beside that of the emulator's tendencies by pressure."
+    ),
+    "speed": "Time of one rank for a step of a column, by part of the step.",
+}
+RESIDUALS = "residuals"
+ORDER = (
+    *("time-series", "zonal-bias", "level-profiles", "scores", "precipitation"),
+    *(RESIDUALS, "conservation", "error-growth", "interventions", "speed"),
+)
+"""Of the figures on the page."""
+
+
+def draw_figures(judgement: Judgement, run: Path) -> dict[str, str]:
+    """Every figure that there is something to draw of, as HTML by its name; the empty text for the others.
+
+    Raises:
+        EmagramError: if the run's `budgets.csv` is missing.
+    """
+    known = drawable(judgement)
+    pictures: dict[str, tuple[str, Callable[[], bytes], str]] = {
+        name: (PICTURES[name].alternative, lambda name=name: draw(judgement, name), CAPTIONS[name]) for name in known
+    }
+    if (run / "budgets.csv").is_file():
+        pictures[RESIDUALS] = (
+            "Largest residuals of energy and water by day, before and after the constraints, against the limit",
+            lambda: draw_residuals(run),
+            "Largest residuals of all columns and steps of a day. The solid line must lie below the dotted limit, far "
+            "below the dashed one, which is the emulator before its constraints; exact zeros are not drawn. The state "
+            "residual is rounding of the host's totals.",
+        )
+    shown = [name for name in ORDER if name in pictures]
+    figures = dict.fromkeys(ORDER, "")
+    for number, name in enumerate(shown, 1):
+        alternative, make, caption = pictures[name]
+        figures[name] = figure(number, {alternative: (SVG, make())}, caption)
+    return figures
+
+
+def draw_residuals(run: Path) -> bytes:
+    """Largest residuals of every day before and after the constraints, and of the state [W m-2], [kg m-2 s-1]."""
+    budgets = {name: np.asarray(values) for name, values in read_budgets(run).items()}
+    return draw_svg((7.2, 3.3), lambda figure: _draw_residuals(figure, budgets))
+
+
+def _draw_residuals(figure: Figure, budgets: Mapping[str, Array]) -> None:
+    for panel, what in zip(figure.subplots(1, 2), BUDGETS, strict=True):
+        _draw_residual(panel, budgets, what)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+
+
+def _draw_residual(panel: Axes, budgets: Mapping[str, Array], what: str) -> None:
+    unit = BUDGETS[what]
+    of_processes = [values for name, values in budgets.items() if name.startswith(f"residual_{what}_{unit}_")]
+    before = budgets.get(f"residual_before_{what}_{unit}", np.zeros_like(budgets["day"]))
+    curves = (
+        ("before the constraints", before, COLOURS[1], "--"),
+        ("rates against fluxes, after", np.max(of_processes, axis=0), COLOURS[0], "-"),
+        ("state", budgets[f"closure_state_{what}_{unit}"], GREEN, "-."),
+    )
+    for label, values, colour, style in curves:
+        if (values > 0.0).any():
+            shown = np.where(values > 0.0, values, np.nan)
+            panel.plot(budgets["day"], shown, style, color=colour, linewidth=1.5, label=label)
+    panel.axhline(FLUX_LIMITS[what], color=GREY, linewidth=1.2, linestyle=":", label="limit of rates against fluxes")
+    panel.set(title=what, xlabel="day of the run", ylabel=f"[{UNITS[what]}]", yscale="log")
