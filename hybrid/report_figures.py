@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 SVG = "image/svg+xml"
 GREEN = "#009E73"
 BUDGETS = {"energy": "w_m2", "water": "kg_m2_s"}
+RESIDUALS = "residuals"
 CAPTIONS = {
     "time-series": (
         "Global means by day since the spin-up. Look for a line that leaves the conventional one and does not come "
@@ -40,6 +41,11 @@ CAPTIONS = {
         "How often which amount falls on a column in a day, weighted by area, in bins that are equal in the logarithm, "
         "and how often more falls. Emulators tend to drizzle too often and to miss the heaviest rain."
     ),
+    RESIDUALS: (
+        "Largest residuals of all columns and steps of a day. The solid line must lie below the dotted limit, far "
+        "below the dashed one, which is the emulator before its constraints; exact zeros are not drawn. The state "
+        "residual is rounding of the host's totals."
+    ),
     "conservation": (
         "Energy of the mean column by day, what the run gained against conventional physics, and residuals of energy."
     ),
@@ -53,7 +59,6 @@ CAPTIONS = {
     ),
     "speed": "Time of one rank for a step of a column, by part of the step.",
 }
-RESIDUALS = "residuals"
 ORDER = (
     *("time-series", "zonal-bias", "level-profiles", "scores", "precipitation"),
     *(RESIDUALS, "conservation", "error-growth", "interventions", "speed"),
@@ -65,26 +70,23 @@ def draw_figures(judgement: Judgement, run: Path) -> dict[str, str]:
     """Every figure that there is something to draw of, as HTML by its name; the empty text for the others.
 
     Raises:
-        EmagramError: if the run's `budgets.csv` is missing.
+        EmagramError: if the run's `budgets.csv` is damaged.
     """
-    known = drawable(judgement)
-    pictures: dict[str, tuple[str, Callable[[], bytes], str]] = {
-        name: (PICTURES[name].alternative, lambda name=name: draw(judgement, name), CAPTIONS[name]) for name in known
-    }
-    if (run / "budgets.csv").is_file():
-        pictures[RESIDUALS] = (
-            "Largest residuals of energy and water by day, before and after the constraints, against the limit",
-            lambda: draw_residuals(run),
-            "Largest residuals of all columns and steps of a day. The solid line must lie below the dotted limit, far "
-            "below the dashed one, which is the emulator before its constraints; exact zeros are not drawn. The state "
-            "residual is rounding of the host's totals.",
-        )
-    shown = [name for name in ORDER if name in pictures]
+    pictures = {name: (PICTURES[name].alternative, draw(judgement, name)) for name in drawable(judgement)}
+    if _has_days(run):
+        alternative = "Largest residuals of energy and water by day, before and after the constraints, and the limit"
+        pictures[RESIDUALS] = (alternative, draw_residuals(run))
     figures = dict.fromkeys(ORDER, "")
-    for number, name in enumerate(shown, 1):
-        alternative, make, caption = pictures[name]
-        figures[name] = figure(number, {alternative: (SVG, make())}, caption)
+    for number, name in enumerate((name for name in ORDER if name in pictures), 1):
+        alternative, svg = pictures[name]
+        figures[name] = figure(number, {alternative: (SVG, svg)}, CAPTIONS[name])
     return figures
+
+
+def _has_days(run: Path) -> bool:
+    """Whether the budgets of a day were written before the run ended."""
+    path = run / "budgets.csv"
+    return path.is_file() and len(path.read_text(encoding="utf-8").splitlines()) > 1
 
 
 def draw_residuals(run: Path) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .judging.floors import FloorRatio
 from .judging.judgement import Judgement
-from .judging.speed import PHYSICS_PARTS
+from .judging.speed import CONVENTIONAL_PARTS, EMULATOR_PARTS
 from .markup import fixed, judged, scientific, table, text, unit
 from .report_verdict import FLUX_LIMITS, STATE_LIMITS, UNITS, WEATHER, percent, value
 
@@ -161,14 +161,15 @@ def speed_table(judgement: Judgement) -> str:
     if any(run is None for run in runs.values()):
         return ""
     known = [run for run in runs.values() if run is not None]
-    names = list(dict.fromkeys(name for run in known for name in run.part_microseconds))
-    physics = set(PHYSICS_PARTS["blend"])
-    names.sort(key=lambda name: name not in physics)
     rows = [["<b>whole step</b>", *(value(run.step_microseconds) for run in known)]]
     rows.append(["<b>column physics</b>", *(value(run.physics_microseconds) for run in known)])
-    for name in names:
-        cells = (run.part_microseconds.get(name) for run in known)
-        rows.append([text(name.replace("_", " ")), *("–" if cell is None else value(cell) for cell in cells)])
+    physics = (*CONVENTIONAL_PARTS, *EMULATOR_PARTS)
+    others = dict.fromkeys(name for run in known for name in run.part_microseconds if name not in physics)
+    for name in (*physics, *others):
+        parts = (run.physics_part_microseconds if name in physics else run.part_microseconds for run in known)
+        cells = [part.get(name) for part in parts]
+        if any(cells):
+            rows.append([text(name.replace("_", " ")), *(value(cell) if cell else "–" for cell in cells)])
     rows.append(["columns a second <small>(all ranks)</small>", *(value(run.columns_per_second) for run in known)])
     rows.append(["simulated years a day", *(value(run.simulated_years_per_day) for run in known)])
     rows.append(["ranks", *(text(run.ranks) for run in known)])

@@ -185,6 +185,8 @@ def _what_it_is_not(judgement: Judgement) -> str:
 
 def times(ratio: float) -> str:
     """A speed-up in words."""
+    if abs(ratio - 1.0) < 0.005:
+        return "as fast as"
     if ratio >= 1.0:
         return f"{value(ratio)} times as fast as"
     return f"{value(1.0 / ratio)} times slower than"

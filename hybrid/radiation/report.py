@@ -54,7 +54,7 @@ def write_report(folder: Path) -> Path:
         "cards": _cards(results),
         "notices": _notices(results),
         "flow": _flow(results),
-        "levels": results.truth.sizes["level"],
+        "levels": text(results.truth.sizes["level"]),
         "data": _data(results),
         "accuracy": accuracy_tables(results),
         "profiles": profiles_figure(results),

@@ -12,7 +12,7 @@ import pytest
 
 from emagram.hybrid.judging.judgement import Judgement, judge
 from emagram.hybrid.report import write_report
-from judged_runs import EMULATOR, GRID, N_COLUMN, Fields, made_up_run, write_budgets
+from judged_runs import EMULATOR, GRID, N_COLUMN, Fields, made_up_fields, made_up_run, write_budgets
 from pages import Page, pictures_of_self_contained, read, words
 
 HEADINGS = (
@@ -65,7 +65,13 @@ def runs(folder: Path, *, closes: bool = True, **changes: Any) -> list[Path]:
     return [
         online,
         conventional,
-        made_up_run(folder / "other-weather", n_record=N_DAY, seed=1, perturbation=weather, **CASE),
+        made_up_run(
+            folder / "other-weather",
+            lambda fields: fields.update(made_up_fields(N_DAY, 1)),
+            n_record=N_DAY,
+            perturbation=weather,
+            **CASE,
+        ),
     ]
 
 
