@@ -109,9 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", type=Path, metavar="FILE")
     bench.set_defaults(run=_bench)
 
-    demo = verbs.add_parser("demo", help="from columns to a Fortran program over MPI, with a report")
-    demo.add_argument("--quick", action="store_true", help="under a minute: fewer columns, epochs and seeds")
-    demo.add_argument("--output", type=Path, metavar="FOLDER", help="by default runs/demo-…")
+    demo = verbs.add_parser("demo", help="the whole story: record, train, run online, judge, report")
+    demo.add_argument("--quick", action="store_true", help="fewer columns and days, a smaller network")
+    demo.add_argument("--output", type=Path, metavar="FOLDER", help="by default runs/demo; continued if there")
     demo.add_argument("--ranks", type=int, default=2, metavar="N")
     demo.set_defaults(run=_demo)
     return parser
@@ -189,6 +189,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 def _report(options: argparse.Namespace) -> None:
     from .judging import headline, judge, write_pictures
+    from .report import write_report
     from .verbs import print_values
 
     judgement = judge(options.folder, options.against, options.replica, offline=options.offline)
@@ -197,6 +198,7 @@ def _report(options: argparse.Namespace) -> None:
     print_values(headline(judgement))
     print(*judgement.notes, sep="\n")
     print(f"judgement: {path}")
+    print(f"report: {write_report(options.folder, judgement, options.folder)}")
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -8,6 +8,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+ARROW = (
+    '<li class="arrow"><svg viewBox="0 0 26 16" aria-hidden="true"><path d="M1 8h22M16 2l7 6-7 6" fill="none" '
+    'stroke="#00598c" stroke-width="2"/></svg></li>'
+)
+"""An item of a list between two boxes of class `flow`."""
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -64,3 +69,8 @@ def figure(number: int, pictures: Mapping[str, tuple[str, bytes]], caption: str)
         f'<figure>\n<div class="pictures">\n{images}\n</div>\n'
         f"<figcaption><b>Figure {number}.</b> {caption}</figcaption></figure>"
     )
+
+
+def judged(cell: str, good: bool) -> str:
+    """HTML with a mark that does not need its colour to be read."""
+    return f'<span class="{"good" if good else "bad"}">{"✓" if good else "✗"} {cell}</span>'

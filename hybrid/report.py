@@ -1,261 +1,230 @@
-"""The report of a demo: one HTML page without scripts or outside resources, for screen and paper."""
+"""The report of an online run: one HTML page that tells a climate scientist whether and how well it went."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from string import Template
+from typing import Any
 
-import numpy as np
-
-from ..emulators.atomic import write_atomically
-from ..emulators.experiment import TEST_SPLITS
-from .figures import CLOSURE_LIMIT
-from .markup import fixed, scientific, text
-from .report_figures import closure_figure, fluxes_figure, profiles_figure, training_figure
+from .. import __version__
+from ..emulators.run_folder import CONFIGURATION_NAME
+from .judging.judgement import Judgement
+from .markup import fixed, judged, scientific, text
+from .page import write_page
+from .report_demo import demo_flow, demo_notices, demo_section, repeat_demo
+from .report_figures import draw_figures
 from .report_tables import (
-    LEVEL_MEAN,
-    NATIVE_LIMIT,
-    NETWORK,
-    RIDGE,
-    SCORES,
-    Row,
-    accuracy_tables,
-    arithmetic_table,
+    climate_table,
     closure_table,
-    judged,
-    mean_and_spread,
-    programs_table,
-    score_row,
-    seconds_table,
+    drift_table,
+    months_table,
+    offline_table,
+    precipitation_table,
+    speed_table,
+    worst_columns_table,
 )
-from .results import SPECTRA, Results, read_results
+from .report_verdict import closes, days, describe_stop, percent, subject, value, weather_ratio, write_verdict
 
-TEMPLATE = "report.html"
-TRAINING_CLIMATES, HELDOUT_CLIMATES = TEST_SPLITS
-ARROW = (
-    '<li class="arrow"><svg viewBox="0 0 26 16" aria-hidden="true"><path d="M1 8h22M16 2l7 6-7 6" fill="none" '
-    'stroke="#00598c" stroke-width="2"/></svg></li>'
-)
-# from the best word down: the smaller R² of longwave and shortwave heating, and what to call it
-SKILL = ((0.95, "high"), (0.8, "fair"), (0.0, "modest"), (-np.inf, "nil: a level's mean does better"))
+REPORT_NAME = "report.html"
+TEMPLATE = Path(__file__).with_name(REPORT_NAME)
+NOTHING = "<p>The run stopped before it completed a day that could be compared.</p>"
 
 
-def write_report(folder: Path) -> Path:
-    """Write `report.html` into the folder of a run, complete or not at all.
+def write_report(folder: Path, judgement: Judgement, run: Path, *, demo: Mapping[str, Any] | None = None) -> Path:
+    """Write `report.html`, complete or not at all.
 
     Args:
-        folder: with `summary.json`, `columns.nc`, `predictions.nc` and `train/loss.png`.
+        folder: where it is written.
+        judgement: of the run.
+        run: its folder, with `configuration.json` and `budgets.csv`.
+        demo: contents of the demo's `summary.json`, for what only a demo has.
     Returns:
         the report.
     Raises:
-        EmagramError: if a file of the run is missing, damaged, or does not fit the others.
+        EmagramError: if a file of the run is damaged.
         OSError: if the folder cannot be written.
     """
-    results = read_results(folder)
-    summary, path = results.summary, Path(folder) / "report.html"
-    page = Template(Path(__file__).with_name(TEMPLATE).read_text(encoding="utf-8")).substitute(
-        version=text(summary["emagram"]),
-        quick=" in its quick form: one seed and few epochs" if summary["quick"] else "",
-        verdict=_verdict(results),
-        cards=_cards(results),
-        notices=_notices(results),
-        flow=_flow(results),
-        levels=results.truth.sizes["level"],
-        data=_data(results),
-        accuracy=accuracy_tables(results),
-        profiles=profiles_figure(results),
-        fluxes=fluxes_figure(results),
-        closure_table=closure_table(results),
-        closure=closure_figure(results),
-        training=training_figure(results),
-        programs=programs_table(results),
-        arithmetic=arithmetic_table(results),
-        limits=_limits(results),
-        repeat=_repeat(results),
-        model=text(summary["model"]["name"]),
-        hash=text(summary["model"]["sha256"]),
-    )
-    write_atomically(path, page.encode())
-    return path
+    case = json.loads((run / CONFIGURATION_NAME).read_text(encoding="utf-8"))
+    summary_path = run / "summary.json"
+    summary = json.loads(summary_path.read_text(encoding="utf-8")) if summary_path.is_file() else {}
+    parts = {
+        "title": _title(judgement, demo),
+        "lead": _lead(judgement, case),
+        "verdict": write_verdict(judgement),
+        "cards": _cards(judgement),
+        "notices": _notices(judgement, demo),
+        "done": demo_flow(demo, case) if demo else _done(judgement, case),
+        "demo": demo_section(demo) if demo else "",
+        "limits": _limits(judgement, case),
+        "repeat": repeat_demo(demo) if demo else _repeat(judgement, run),
+        "version": text(__version__),
+        "hash": text(judgement.model_sha256 or "none"),
+        "state": text(summary.get("state_sha256") or "none"),
+    }
+    return write_page(folder / REPORT_NAME, TEMPLATE, parts | _sections(judgement, run))
 
 
-def _verdict(results: Results) -> str:
-    """Whether it ran as promised, how well it does on unseen sites, how much worse in unseen climates."""
-    return "\n".join(f"<p>{part(results)}</p>" for part in (_promises, _skill, _climates))
+def _sections(judgement: Judgement, run: Path) -> dict[str, str]:
+    """Figures and tables of each section."""
+    figures = draw_figures(judgement, run)
+    sections = {
+        "series": figures["time-series"],
+        "climate": (
+            climate_table(judgement)
+            + figures["zonal-bias"]
+            + figures["level-profiles"]
+            + figures["scores"]
+            + months_table(judgement)
+        ),
+        "precipitation": _precipitation(judgement) + figures["precipitation"] + precipitation_table(judgement),
+        "offline": offline_table(judgement) or "<p>No folder of a study was given.</p>",
+        "budgets": closure_table(judgement) + figures["residuals"] + figures["conservation"] + drift_table(judgement),
+        "growth": _growth(judgement) + figures["error-growth"],
+        "interventions": _interventions(judgement) + figures["interventions"] + worst_columns_table(judgement),
+        "speed": figures["speed"] + speed_table(judgement),
+    }
+    return {name: section or NOTHING for name, section in sections.items()}
 
 
-def _promises(results: Results) -> str:
-    bits = "returned <b>the same bits</b>" if results.summary["bits_equal"] else "returned <b>different bits</b>"
-    worst = max(results.largest_residual(spectrum) for spectrum in SPECTRA)
-    before = max(entry["before"] for entry in results.summary["closure"].values())
-    closed = "is closed" if worst <= CLOSURE_LIMIT else "is <b>not closed</b>"
-    sentences = [
-        f"{len(results.summary['programs'])} program runs in {_languages(results)} {bits} for "
-        f"{text(results.summary['columns'])} columns.",
-        f"The energy of every column {closed}: heating and net flux differ by at most {scientific(worst)} W m⁻², "
-        f"against {fixed(before, 1)} W m⁻² without the constraint.",
-    ]
-    rejected = int((~results.accepted).sum())
-    if rejected:
-        which = "1 column; it is" if rejected == 1 else f"{rejected} columns; they are"
-        sentences.append(f"The model rejected {which} left out of the pictures and the closure.")
-    return " ".join(sentences)
+def _title(judgement: Judgement, demo: Mapping[str, Any] | None) -> str:
+    if demo:
+        return "A learned column physics, coupled and judged"
+    return f"Online run {text(judgement.run)}"
 
 
-def _skill(results: Results) -> str:
-    row = score_row(results, NETWORK, TRAINING_CLIMATES)
-    r2 = min(row[f"{spectrum}_heating_r2_mean"] for spectrum in SPECTRA)
-    word = next(word for least, word in SKILL if r2 >= least)
-    same = [score_row(results, RIDGE, TRAINING_CLIMATES)]
-    every = [dict(other) for other in results.summary["scores"] if _names(other) == (RIDGE, TRAINING_CLIMATES)]
-    mean = [score_row(results, LEVEL_MEAN, TRAINING_CLIMATES)]
-    beaten = [sum(all(score.better(row, other) for other in rows) for score in SCORES) for rows in (same, every, mean)]
+def _lead(judgement: Judgement, case: Mapping[str, Any]) -> str:
+    columns = case["grid"].get("n_column")
+    many = f"{text(columns)} columns of atmosphere" if columns else "Columns of atmosphere"
     return (
-        f"On unseen sites in training climates the network reaches R² = {mean_and_spread(row, 'longwave_heating_r2')} "
-        f"for longwave and {mean_and_spread(row, 'shortwave_heating_r2')} for shortwave heating below the 100 hPa "
-        f"level, and errs by {mean_and_spread(row, 'outgoing_longwave_rmse')} W m⁻² in outgoing longwave: "
-        f"<b>black-box skill is {word}</b>. It does better than ridge regression on the same inputs in {beaten[0]} "
-        f"of {len(SCORES)} scores, better than ridge regression on any of the inputs in {beaten[1]}, and better than "
-        f"the level mean in {beaten[2]}."
+        f"{many} all over the Earth were stepped by {subject(judgement)}, and are compared with the same columns "
+        f"under conventional physics, over {days(judgement.last_day - judgement.first_day)}. This page reports one "
+        f"such run of Emagram {text(__version__)}."
     )
 
 
-def _names(row: Row) -> tuple[str, str]:
-    return row["emulator"], row["columns"]
-
-
-def _climates(results: Results) -> str:
-    near, far = (score_row(results, NETWORK, columns) for columns in TEST_SPLITS)
-    longwave, shortwave, outgoing = (
-        f"{fixed(far[f'{key}_mean'] / near[f'{key}_mean'])} times"
-        for key in ("longwave_heating_rmse", "shortwave_heating_rmse", "outgoing_longwave_rmse")
-    )
-    return (
-        f"In climates it has never seen either, its error is {longwave} that in training climates for longwave "
-        f"heating, {shortwave} for shortwave heating and {outgoing} for outgoing longwave."
-    )
-
-
-def _cards(results: Results) -> str:
-    """The same at a glance."""
-    worst = max(results.largest_residual(spectrum) for spectrum in SPECTRA)
-    ratio = max(entry["ratio"] for entry in results.summary["native_error"].values())
-    equal = results.summary["bits_equal"]
-    cards = [
-        ("bits", judged("equal" if equal else "differ", equal), f"{_languages(results)}; ranks, chunks"),
-        ("energy", judged(f"{scientific(worst)}", worst <= CLOSURE_LIMIT), "W m⁻², largest residual of a column"),
-        ("arithmetic", judged(f"{fixed(ratio)} ×", ratio <= NATIVE_LIMIT), "the error of PyTorch in real32, at most"),
-    ]
-    titles = ("unseen sites", "unseen climates")
-    for title, columns in zip(titles, TEST_SPLITS, strict=True):
-        row = score_row(results, NETWORK, columns)
-        cards.append((title, f"{fixed(row['outgoing_longwave_rmse_mean'], 1)} W m⁻²", _card_text(row)))
-    items = [f'<li><span class="title">{title}</span><b>{value}</b>{note}</li>' for title, value, note in cards]
+def _cards(judgement: Judgement) -> str:
+    """The verdict at a glance."""
+    cards = [_stability_card(judgement), *_closure_cards(judgement), *_climate_cards(judgement)]
+    speed = judgement.speed
+    if speed.physics_speedup is not None and speed.step_speedup is not None:
+        note = f"the conventional physics; {value(speed.step_speedup)} × in the whole step"
+        cards.append(("speed", f"{value(speed.physics_speedup)} ×", note))
+    items = [f'<li><span class="title">{title}</span><b>{number}</b>{note}</li>' for title, number, note in cards]
     return '<ul class="cards">\n' + "\n".join(items) + "\n</ul>"
 
 
-def _card_text(row: Row) -> str:
-    longwave, shortwave = (fixed(row[f"{spectrum}_heating_r2_mean"]) for spectrum in SPECTRA)
-    return f"RMSE of outgoing longwave; heating R² {longwave} LW, {shortwave} SW"
+def _stability_card(judgement: Judgement) -> tuple[str, str, str]:
+    survival = judgement.survival
+    reached = judged(days(float(fixed(survival.online_days))), survival.survived)
+    return "online", reached, f"of {days(survival.asked_days)} within physical bounds"
 
 
-def _notices(results: Results) -> str:
-    """What must be known about the truth before any number is used."""
-    notices = []
-    if results.summary["truth"].startswith("generated"):
-        notices.append(
-            "<b>Generated truth.</b> These columns and their grey radiation come from a built-in generator. The scores "
-            "show that the path works, not how well radiation can be learned."
-        )
-    if _noncommercial(results):
-        notices.append(
-            "<b>Not for commercial use.</b> The true fluxes are licensed CC BY-NC-SA 4.0. The model file and this "
-            "report derive from them and must not be redistributed commercially."
-        )
-    return "\n".join(f'<p class="notice">{notice}</p>' for notice in notices)
+def _closure_cards(judgement: Judgement) -> list[tuple[str, str, str]]:
+    closure = judgement.conservation
+    if closure is None:
+        return []
+    numbers = {"energy": closure.closure_flux_energy_w_m2, "water": closure.closure_flux_water_kg_m2_s}
+    notes = {"energy": "W m⁻², largest residual of a column", "water": "kg m⁻² s⁻¹, largest residual of a column"}
+    return [(what, judged(scientific(n), bool(closes(judgement, what))), notes[what]) for what, n in numbers.items()]
 
 
-def _noncommercial(results: Results) -> bool:
-    return "-NC" in results.summary["licence"]
+def _climate_cards(judgement: Judgement) -> list[tuple[str, str, str]]:
+    if judgement.climate is None:
+        return []
+    cards = []
+    for variable, title, unit in (
+        ("air_temperature", "temperature bias", "K"),
+        ("precipitation_flux", "precipitation bias", "mm day⁻¹"),
+    ):
+        score, floor = judgement.climate.score(variable), weather_ratio(judgement, variable)
+        other = "" if floor is None else f"; other weather {value(floor.bias, 2)} and {value(floor.rmse, 2)}"
+        cards.append((title, f"{value(score.bias, 2)} {unit}", f"RMSE of daily means {value(score.rmse, 2)}{other}"))
+    return cards
 
 
-def _languages(results: Results) -> str:
-    """As in "Fortran, Python and C"."""
-    names = list(dict.fromkeys(program["label"].split(",")[0] for program in results.summary["programs"]))
-    return text(" and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names))
+def _notices(judgement: Judgement, demo: Mapping[str, Any] | None) -> str:
+    """What must be known before any number is used."""
+    notices = [] if demo is None else demo_notices(demo)
+    notices += [text(note) for note in judgement.notes]
+    items = "".join(f"<li>{notice}</li>" for notice in notices)
+    return f'<ul class="notice">{items}</ul>' if notices else ""
 
 
-def _flow(results: Results) -> str:
-    """The way of a column, drawn as boxes that stack in a narrow window."""
-    summary = results.summary
-    split, best, ranks = summary["split"], summary["best"], summary["ranks"]
-    boxes = (
-        ("Columns", f"{text(split['train'])} to train on, {text(split['validation'])} to choose by"),
-        ("Network", f"dense, {text(best['features'].replace('_', '-'))} inputs, seed {text(best['seed'])}"),
-        ("Model file", f"<code>{text(Path(summary['model']['file']).name)}</code>: weights, units, constraints"),
-        ("Programs", f"{_languages(results)} under MPI, {text(ranks)} rank{'s' if ranks != 1 else ''} and others"),
-        ("Predictions", f"{text(summary['columns'])} unseen columns, closed"),
-    )
-    items = [f"<li><b>{title}</b>{note}</li>" for title, note in boxes]
-    return '<ol class="flow">\n' + f"\n{ARROW}\n".join(items) + "\n</ol>"
-
-
-def _data(results: Results) -> str:
-    """Truth, sites and climates."""
-    summary = results.summary
-    labels = list(dict.fromkeys(results.truth["experiment_label"].values.astype(str).tolist()))
-    heldout = [label for label in labels if label in summary["heldout_climates"]]
-    trained = [label for label in labels if label not in summary["heldout_climates"]]
-    items = {
-        "Truth": text(summary["truth"]),
-        "Unseen sites": _sites(results),
-        "Training climates": text("; ".join(trained)),
-        "Unseen climates": text("; ".join(heldout)),
-    }
-    return "<ul>\n" + "\n".join(f"<li><b>{title}:</b> {value}</li>" for title, value in items.items()) + "\n</ul>"
-
-
-def _sites(results: Results) -> str:
-    """Which sites the scores are of, and which the pictures."""
-    folds, fold = results.summary["folds"], results.summary["best"]["fold"]
-    pictured = f"{np.unique(results.truth['site'].values).size} sites of fold {fold}"
-    if len(folds) == 1:
-        return f"the {pictured}, in none of the training columns"
+def _done(judgement: Judgement, case: Mapping[str, Any]) -> str:
     return (
-        f"the scores are of {len(folds)} folds together, each site predicted by networks that were trained without it; "
-        f"the exported model and the pictures are of the {pictured}"
+        f"<p>The case “{text(case['name'])}” was run for {days(float(case['days']))}, seed {text(case['seed'])}; days "
+        f"{judgement.first_day:g} to {judgement.last_day:g} are compared with those of “{text(judgement.against)}”.</p>"
     )
 
 
-def _limits(results: Results) -> str:
-    n_site = np.unique(results.truth["site"].values).size
+def _precipitation(judgement: Judgement) -> str:
+    rain = judgement.precipitation
+    if rain is None:
+        return ""
+    floors = [f"{value(f.precipitation_distance_mm_day)} ({text(f.kind)})" for f in judgement.floors]
+    beside = f"; between conventional runs it is {' and '.join(floors)}" if floors else ""
+    return (
+        f"<p>Rain would have to be shifted by {value(rain.distance_mm_day)} mm day⁻¹ on average to make one of both "
+        f"distributions the other (1-Wasserstein distance){beside}.</p>"
+    )
+
+
+def _growth(judgement: Judgement) -> str:
+    survival = judgement.survival
+    asked = days(survival.asked_days)
+    lived = f"survived its {asked}" if survival.survived else f"lived {fixed(survival.online_days)} of {asked}"
+    items = [f"The run {lived} online. {describe_stop(judgement)}"]
+    for growth in judgement.growth:
+        known = growth.doubling_days
+        doubling = "no doubling time" if known is None else f"doubled in {value(known)} days"
+        items.append(f"{text(growth.label)}. Error of temperature: {doubling} ({text(growth.doubling_note)}).")
+    return "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
+
+
+def _interventions(judgement: Judgement) -> str:
+    done = judgement.interventions
+    if done is None:
+        return "<p>No emulator was at work in the compared days.</p>"
+    corrected = ", ".join(
+        f"{percent(share)} of the {text(name.replace('_', ' '))} tendency"
+        for name, share in done.correction_fraction.items()
+        if share is not None
+    )
+    return (
+        f"<p>Rejected: {percent(done.rejected_fraction)} of columns and steps, in {done.rejected_columns} columns at "
+        f"least once, on the worst day {percent(done.largest_rejected_fraction)}. Extrapolated: "
+        f"{percent(done.extrapolated_fraction)}. Corrected by the constraints, in the mean of magnitudes: "
+        f"{corrected or 'nothing'}. Before the constraints the mean residual of a column was "
+        f"{value(done.mean_residual_before_energy_w_m2)} W m⁻² and "
+        f"{scientific(done.mean_residual_before_water_kg_m2_s)} kg m⁻² s⁻¹.</p>"
+    )
+
+
+def _limits(judgement: Judgement, case: Mapping[str, Any]) -> str:
     items = [
-        "Clear sky only: no clouds, no aerosol.",
-        f"Sites are few ({n_site} a fold): other sites may change the scores by more than the spread over seeds, which "
-        "measures only how the training varies.",
-        f"One vertical grid of {results.truth.sizes['level']} layers; on any other the model file refuses to run.",
-        "Only single steps are tested here, never a simulation in which the emulator feeds on its own results. Nothing "
-        "here is fit for production.",
-        f"Licence of the data: {text(results.summary['licence'] or 'not stated')}."
-        + (" What is trained on or drawn from them is for non-commercial use." if _noncommercial(results) else ""),
+        "Columns without dynamics: nothing is carried from one to its neighbour, winds are relaxed to given ones, and "
+        "large-scale forcing is the same whatever the physics answers.",
+        f"Relaxation of temperature and humidity over {case['forcing']['temperature_relaxation_days']:g} and "
+        f"{case['forcing']['humidity_relaxation_days']:g} days (0 for none) holds columns near a climate: a bias here "
+        "is smaller than it would be without.",
+        f"{days(judgement.survival.asked_days).capitalize()} of one season; weather of other seasons, other climates "
+        "and long drifts are not tested here.",
+        "The truth is the host's own column physics, which is simple; an emulator of it is no better than it.",
+        "Floors are of one replica each.",
+        "Times are of one run on one machine, without its other load known.",
     ]
     return "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
 
 
-def _repeat(results: Results) -> str:
-    summary = results.summary
-    command = f"emagram demo{' --quick' if summary['quick'] else ''} --ranks {summary['ranks']}"
-    where = (
-        "without <code>EMAGRAM_DATA</code> in the environment"
-        if summary["truth"].startswith("generated")
-        else "with <code>EMAGRAM_DATA</code> naming the folder that holds the data"
-    )
-    commands = "\n".join(f"<li><code>{text(program['command'])}</code></li>" for program in summary["programs"])
+def _repeat(judgement: Judgement, run: Path) -> str:
+    """From the run folders alone."""
+    names = [judgement.run, "--against", judgement.against]
+    for floor in judgement.floors:
+        names += ["--replica", floor.label.split(":")[0]]
+    names += ["--offline", "STUDY"] if judgement.offline_r2 else []
     return (
-        f"<p>After <code>make demo</code> has set everything up, {where}:</p>\n"
-        f"<pre><code>{text(command)}</code></pre>\n"
-        "<p>The folder of this page holds <code>summary.json</code> (the numbers of this page), "
-        "<code>columns.nc</code> (inputs and truth), <code>predictions.nc</code> (what the first program wrote) and "
-        "<code>train/</code> (configuration, checkpoints, scores, model file). On one machine a repeated run gives the "
-        f'same model file. The programs ran as</p>\n<ol class="commands">\n{commands}\n</ol>\n{seconds_table(results)}'
+        f"<p>The run folder <code>{text(run.name)}</code> holds <code>configuration.json</code>, versions, budgets, "
+        "history and final state of the run; <code>judgement.json</code> holds the numbers of this page. It was made "
+        f"by</p>\n<pre><code>emagram report {text(' '.join(names))}</code></pre>"
     )

@@ -1,87 +1,119 @@
-"""Figures of the report with captions that say what is shown and what to look for."""
+"""Figures of the report of an online run, with captions that say what is shown and what to look for."""
 
 from __future__ import annotations
 
-from .figures import TOP_SHOWN, draw_closure, draw_fluxes, draw_profiles, heating_profile, shown_columns
-from .markup import figure, fixed, text
-from .results import SPECTRA, Results
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from .figures import COLOURS, GREY, draw_svg
+from .host_output import read_budgets
+from .judging.figures import PICTURES, draw, drawable
+from .judging.judgement import Judgement
+from .markup import figure
+from .report_verdict import FLUX_LIMITS, UNITS
+
+Array = NDArray[np.float64]
 
 SVG = "image/svg+xml"
+GREEN = "#009E73"
+BUDGETS = {"energy": "w_m2", "water": "kg_m2_s"}
+RESIDUALS = "residuals"
+CAPTIONS = {
+    "time-series": (
+        "Global means by day since the spin-up. Look for a line that leaves the conventional one and does not come "
+        "back, which is drift, and compare its distance with that of the replicas."
+    ),
+    "zonal-bias": (
+        "Bias of the run against latitude and pressure in colours, red where it has more; lines are the conventional "
+        "run's mean. Blank bands have no column."
+    ),
+    "level-profiles": "Bias and error by level. An error near that of other weather cannot be told from weather.",
+    "scores": (
+        "Error of every variable over the spread of conventional physics over days, columns and level. At 1 a run "
+        "knows no more than the climate."
+    ),
+    "precipitation": (
+        "How often which amount falls on a column in a day, weighted by area, in bins that are equal in the logarithm, "
+        "and how often more falls. Emulators tend to drizzle too often and to miss the heaviest rain."
+    ),
+    RESIDUALS: (
+        "Largest residuals of all columns and steps of a day. The solid line must lie below the dotted limit, far "
+        "below the dashed one, which is the emulator before its constraints; exact zeros are not drawn. The state "
+        "residual is rounding of the host's totals."
+    ),
+    "conservation": (
+        "Energy of the mean column by day, what the run gained against conventional physics, and residuals of energy."
+    ),
+    "error-growth": (
+        "Error by day since the runs parted: the emulator since its first step, replicas since the start. A curve "
+        "that levels off has found another weather of the same climate or its bias; one that does not, drifts."
+    ),
+    "interventions": (
+        "Share of rejected and extrapolated columns by latitude and day, and the mean size of the constraints' "
+        "corrections beside that of the emulator's tendencies by pressure."
+    ),
+    "speed": "Time of one rank for a step of a column, by part of the step.",
+}
+ORDER = (
+    *("time-series", "zonal-bias", "level-profiles", "scores", "precipitation"),
+    *(RESIDUALS, "conservation", "error-growth", "interventions", "speed"),
+)
+"""Of the figures on the page."""
 
 
-def profiles_figure(results: Results) -> str:
-    """Heating rates against pressure."""
-    group = results.groups[0]
-    lowest = heating_profile(results, group, "longwave")
-    truth, predicted, error, spread = (
-        fixed(float(values[-1]), 1) for values in (lowest.truth, lowest.predicted, lowest.error, lowest.spread)
+def draw_figures(judgement: Judgement, run: Path) -> dict[str, str]:
+    """Every figure that there is something to draw of, as HTML by its name; the empty text for the others.
+
+    Raises:
+        EmagramError: if the run's `budgets.csv` is damaged.
+    """
+    pictures = {name: (PICTURES[name].alternative, draw(judgement, name)) for name in drawable(judgement)}
+    if _has_days(run):
+        alternative = "Largest residuals of energy and water by day, before and after the constraints, and the limit"
+        pictures[RESIDUALS] = (alternative, draw_residuals(run))
+    figures = dict.fromkeys(ORDER, "")
+    for number, name in enumerate((name for name in ORDER if name in pictures), 1):
+        alternative, svg = pictures[name]
+        figures[name] = figure(number, {alternative: (SVG, svg)}, CAPTIONS[name])
+    return figures
+
+
+def _has_days(run: Path) -> bool:
+    """Whether the budgets of a day were written before the run ended."""
+    path = run / "budgets.csv"
+    return path.is_file() and len(path.read_text(encoding="utf-8").splitlines()) > 1
+
+
+def draw_residuals(run: Path) -> bytes:
+    """Largest residuals of every day before and after the constraints, and of the state [W m-2], [kg m-2 s-1]."""
+    budgets = {name: np.asarray(values) for name, values in read_budgets(run).items()}
+    return draw_svg((7.2, 3.3), lambda figure: _draw_residuals(figure, budgets))
+
+
+def _draw_residuals(figure: Figure, budgets: Mapping[str, Array]) -> None:
+    for panel, what in zip(figure.subplots(1, 2), BUDGETS, strict=True):
+        _draw_residual(panel, budgets, what)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+
+
+def _draw_residual(panel: Axes, budgets: Mapping[str, Array], what: str) -> None:
+    unit = BUDGETS[what]
+    of_processes = [values for name, values in budgets.items() if name.startswith(f"residual_{what}_{unit}_")]
+    before = budgets.get(f"residual_before_{what}_{unit}", np.zeros_like(budgets["day"]))
+    curves = (
+        ("before the constraints", before, COLOURS[1], "--"),
+        ("rates against fluxes, after", np.max(of_processes, axis=0), COLOURS[0], "-"),
+        ("state", budgets[f"closure_state_{what}_{unit}"], GREEN, "-."),
     )
-    pictures = {
-        f"Profiles of mean {spectrum} heating, true and predicted, and of its error, against pressure": (
-            SVG,
-            draw_profiles(results, spectrum),
-        )
-        for spectrum in SPECTRA
-    }
-    caption = (
-        f"Heating rates of the columns that the Fortran program predicted with the exported model: "
-        f"{_numbers(results, 'longwave')}, night included. Each level is averaged over the columns with the weights "
-        f"of their sites and drawn at its mean pressure; air above {TOP_SHOWN:g} hPa is left out, scores count "
-        "below the line at 100 hPa. Look for dashed lines that leave the solid ones (bias), and for errors that come "
-        "near the spread of the truth, where the emulator knows little more than the mean. The lowest layer may leave "
-        f"the picture: in {group.title} its mean longwave heating is {truth} K day⁻¹ (emulator {predicted}), its error "
-        f"{error} and its spread {spread} K day⁻¹."
-    )
-    return figure(1, pictures, caption)
-
-
-def fluxes_figure(results: Results) -> str:
-    """Predicted against true fluxes."""
-    pictures = {
-        f"Predicted against true {spectrum} fluxes at the top and at the surface": (SVG, draw_fluxes(results, spectrum))
-        for spectrum in SPECTRA
-    }
-    caption = (
-        f"Fluxes at the top and at the surface, one point a column: {_numbers(results, 'longwave')} in the longwave; "
-        f"by day {_numbers(results, 'shortwave')} in the shortwave. A perfect emulator lies on the line. Columns of "
-        "one site form a cluster, since climates change a site less than sites differ: count clusters, not points."
-    )
-    return figure(2, pictures, caption)
-
-
-def closure_figure(results: Results) -> str:
-    """Residuals of the column energy."""
-    pictures = {
-        f"Histogram of the {spectrum} energy residuals of the columns, far below the limit and below the largest one "
-        "without the constraint": (SVG, draw_closure(results, spectrum))
-        for spectrum in SPECTRA
-    }
-    caption = (
-        f"Residuals of the energy of single columns: {_numbers(results, 'longwave')} in the longwave; "
-        f"by day {_numbers(results, 'shortwave')} in the shortwave, which is 0 at night. The bar at 0 holds residuals "
-        "of exactly 0. All bars must lie left of the dotted limit; the dashed line is the largest residual of the same "
-        "network without its constraint."
-    )
-    return figure(3, pictures, caption)
-
-
-def training_figure(results: Results) -> str:
-    """Loss of every seed."""
-    best = results.summary["best"]
-    pictures = {
-        "Training and validation loss against epoch for every feature set and seed": ("image/png", results.loss_png)
-    }
-    caption = (
-        f"Loss of every seed by epoch. The exported network has {text(best['features'].replace('_', '-'))} inputs and "
-        f"seed {text(best['seed'])}, the smallest validation loss ({fixed(best['validation_loss'], 3)}). Validation "
-        "columns come from sites that neither train nor test, in training climates. Look for solid lines that stop "
-        "falling while dashed ones go on: the network then learns its sites by heart."
-    )
-    return figure(4, pictures, caption)
-
-
-def _numbers(results: Results, spectrum: str) -> str:
-    """How many columns each group shows."""
-    return " and ".join(
-        f"{shown_columns(results, group, spectrum).size} columns ({group.title})" for group in results.groups
-    )
+    for label, values, colour, style in curves:
+        if (values > 0.0).any():
+            shown = np.where(values > 0.0, values, np.nan)
+            panel.plot(budgets["day"], shown, style, color=colour, linewidth=1.5, label=label)
+    panel.axhline(FLUX_LIMITS[what], color=GREY, linewidth=1.2, linestyle=":", label="limit of rates against fluxes")
+    panel.set(title=what, xlabel="day of the run", ylabel=f"[{UNITS[what]}]", yscale="log")

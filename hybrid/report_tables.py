@@ -1,166 +1,190 @@
-"""Tables of the report, and the scores they and its verdict are made of."""
+"""Tables of the report of an online run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from .judging.floors import FloorRatio
+from .judging.judgement import Judgement
+from .judging.speed import CONVENTIONAL_PARTS, EMULATOR_PARTS
+from .markup import fixed, judged, scientific, table, text, unit
+from .report_verdict import FLUX_LIMITS, STATE_LIMITS, UNITS, WEATHER, percent, value
 
-from ..emulators.experiment import TEST_SPLITS
-from ..physics.errors import EmagramError
-from .figures import CLOSURE_LIMIT
-from .markup import fixed, scientific, table, text, unit
-from .results import SPECTRA, Results
-
-Row = Mapping[str, Any]
-
-NETWORK, RIDGE, LEVEL_MEAN = "dense", "ridge", "level mean"
-NATIVE_LIMIT = 2.0
-"""The largest error allowed to the library, in units of the error of PyTorch in real32."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """A score of `emulators.evaluation.evaluate`: its key, heading (HTML), unit, and key of the bias shown below it."""
-
-    key: str
-    heading: str
-    unit: str
-    bias: str | None = None
-
-    def better(self, row: Row, other: Row) -> bool:
-        """Whether the first emulator scores better than the second."""
-        ours, theirs = row[f"{self.key}_mean"], other[f"{self.key}_mean"]
-        return bool(ours > theirs if self.key.endswith("_r2") else ours < theirs)
+LEARNED = {
+    "air_temperature": "tendency_of_air_temperature_due_to_model_physics",
+    "specific_humidity": "tendency_of_specific_humidity_due_to_model_physics",
+    "mass_fraction_of_cloud_liquid_water_in_air": (
+        "tendency_of_mass_fraction_of_cloud_liquid_water_in_air_due_to_model_physics"
+    ),
+    "mass_fraction_of_cloud_ice_in_air": "tendency_of_mass_fraction_of_cloud_ice_in_air_due_to_model_physics",
+    "eastward_wind": "tendency_of_eastward_wind_due_to_model_physics",
+    "northward_wind": "tendency_of_northward_wind_due_to_model_physics",
+    "precipitation_flux": "lwe_precipitation_rate",
+    "toa_outgoing_longwave_flux": "toa_outgoing_longwave_flux",
+    "toa_net_downward_shortwave_flux": "toa_net_downward_shortwave_flux",
+    "surface_net_downward_shortwave_flux": "surface_net_downward_shortwave_flux",
+    "surface_downwelling_longwave_flux": "surface_downwelling_longwave_flux_in_air",
+}
+"""Variables of the history, and what the emulator returns for them."""
 
 
-SCORES = (
-    Score("longwave_heating_rmse", "LW heating<br>RMSE", "K day-1"),
-    Score("longwave_heating_r2", "LW heating<br>R²", "1"),
-    Score("shortwave_heating_rmse", "SW heating<br>RMSE", "K day-1"),
-    Score("shortwave_heating_r2", "SW heating<br>R²", "1"),
-    Score("outgoing_longwave_rmse", "outgoing LW<br>RMSE", "W m-2", "outgoing_longwave_bias"),
-    Score("surface_down_longwave_rmse", "LW down<br>RMSE", "W m-2", "surface_down_longwave_bias"),
-    Score("reflected_shortwave_rmse", "reflected SW<br>RMSE", "W m-2", "reflected_shortwave_bias"),
-    Score("surface_down_shortwave_rmse", "SW down<br>RMSE", "W m-2", "surface_down_shortwave_bias"),
-)
-
-
-def score_row(results: Results, emulator: str, columns: str) -> Row:
-    """Scores of an emulator on a set of columns; ridge and network are those with the inputs of the exported model.
-
-    Raises:
-        EmagramError: if the summary has no such row.
-    """
-    features = "" if emulator == LEVEL_MEAN else results.summary["best"]["features"]
-    for row in results.summary["scores"]:
-        if (row["emulator"], row["features"], row["columns"]) == (emulator, features, columns):
-            return dict(row)
-    raise EmagramError(f"summary 'scores': expected a row '{emulator}' '{features}' of '{columns}', got none")
-
-
-def mean_and_spread(row: Row, key: str) -> str:
-    """Mean over the seeds ± their standard deviation; one member has no spread."""
-    digits = 3 if "heating" in key else 2
-    mean = fixed(row[f"{key}_mean"], digits)
-    return f"{mean} ± {fixed(row[f'{key}_spread'], digits)}" if row["members"] > 1 else mean
-
-
-def accuracy_tables(results: Results) -> str:
-    """One table for each set of columns: emulators against scores."""
-    return "\n".join(_accuracy_table(results, columns, title) for columns, title in TEST_SPLITS.items())
-
-
-def _accuracy_table(results: Results, columns: str, title: str) -> str:
-    rows = [row for row in results.summary["scores"] if row["columns"] == columns]
-    if not rows:
-        raise EmagramError(f"summary 'scores': expected rows of '{columns}', got none")
-    head = ["emulator", *(f"{score.heading}<br><small>[{unit(score.unit)}]</small>" for score in SCORES)]
-    body = [[_emulator(row, results), *(_score(row, score, rows) for score in SCORES)] for row in rows]
-    number = results.summary["split"][columns]
-    return table(f"<b>{title[0].upper()}{title[1:]}</b>, {text(number)} columns", head, body)
-
-
-def _emulator(row: Row, results: Results) -> str:
-    """Its name, inputs and number of seeds."""
-    inputs = f", {text(row['features'].replace('_', '-'))} inputs" if row["features"] else ""
-    best = results.summary["best"]
-    details = []
-    if row["members"] > 1:
-        details.append(f"{row['members']} seeds")
-    if (row["emulator"], row["features"]) == (NETWORK, best["features"]):
-        details.append(f"seed {text(best['seed'])} exported")
-    small = f"<br><small>{', '.join(details)}</small>" if details else ""
-    name = f"{row['emulator']} network" if row["emulator"] == NETWORK else row["emulator"]
-    return f"{text(name)}{inputs}{small}"
-
-
-def _score(row: Row, score: Score, rows: list[Row]) -> str:
-    """Mean ± spread, bold where no other emulator is better, and the bias in small print."""
-    cell = mean_and_spread(row, score.key)
-    if not any(score.better(other, row) for other in rows):
-        cell = f"<b>{cell}</b>"
-    if score.bias is not None:
-        cell += f"<br><small>bias {fixed(row[f'{score.bias}_mean'])}</small>"
-    return cell
-
-
-def closure_table(results: Results) -> str:
-    """Largest residuals: without the constraint, as the run reported, and of the file read for this page."""
-    head = [
-        f"{title}<br><small>[{unit('W m-2')}]</small>"
-        for title in ("without the constraint", "with it, as reported", "with it, from the file", "limit")
-    ]
+def climate_table(judgement: Judgement) -> str:
+    """Bias and error of every variable, beside those of other weather where there is such a run."""
+    if judgement.climate is None:
+        return ""
+    labels = {floor.label for floor in judgement.floors if floor.kind == WEATHER}
+    floors = {r.variable: r for r in judgement.floor_ratios if r.floor in labels}
+    head = ["variable", "mean<br><small>conventional</small>", "bias", "RMSE", "RMSE of<br>the mean"]
+    if floors:
+        head += ["bias<br><small>other weather</small>", "RMSE<br><small>other weather</small>", "RMSE<br>ratio"]
     rows = []
-    for spectrum in SPECTRA:
-        entry, ours = results.summary["closure"][spectrum], results.largest_residual(spectrum)
-        cells = [fixed(entry["before"]), scientific(entry["after"]), judged(scientific(ours), ours <= CLOSURE_LIMIT)]
-        rows.append([spectrum, *cells, scientific(CLOSURE_LIMIT)])
-    caption = f"<b>Largest residual in magnitude</b> of {int(results.accepted.sum())} columns"
-    return table(caption, ["budget", *head], rows)
+    for score in judgement.climate.scores:
+        numbers = (score.reference_mean, score.bias, score.rmse, score.rmse_of_mean)
+        row = [f"{text(score.label)}<br><small>{unit(score.unit)}</small>", *map(value, numbers)]
+        rows.append(row + (_floor_cells(floors[score.variable]) if floors else []))
+    return table("<b>Beside conventional physics</b>, mean over all compared days", head, rows)
 
 
-def programs_table(results: Results) -> str:
-    """Each run with its wall time and the hash of its outputs."""
-    programs = results.summary["programs"]
-    rows = [
-        [
-            text(program["label"]),
-            fixed(program["seconds"]),
-            f"<code>{text(program['sha256'][:16])}</code>",
-            judged("same bits", True) if program["sha256"] == programs[0]["sha256"] else judged("other bits", False),
-        ]
-        for program in programs
+def _floor_cells(ratio: FloorRatio) -> list[str]:
+    known = "–" if ratio.rmse_ratio is None else fixed(ratio.rmse_ratio)
+    return [value(ratio.bias), value(ratio.rmse), known]
+
+
+def months_table(judgement: Judgement) -> str:
+    """Bias and error by calendar month of what is asked for first."""
+    if judgement.climate is None:
+        return ""
+    chosen = [judgement.climate.score(name) for name in ("air_temperature", "specific_humidity", "precipitation_flux")]
+    head = ["month", "days"]
+    for score in chosen:
+        head += [f"{text(score.label)}<br>bias <small>[{unit(score.unit)}]</small>", "RMSE"]
+    rows = []
+    for number, month in enumerate(chosen[0].months):
+        row = [text(month.name), f"{month.compared_days:g} of {month.month_days}"]
+        for score in chosen:
+            row += [value(score.months[number].bias), value(score.months[number].rmse)]
+        rows.append(row)
+    return table("<b>By month</b>, the years counted from 1", head, rows)
+
+
+def offline_table(judgement: Judgement) -> str:
+    """R² offline beside bias and error online."""
+    if judgement.climate is None or not judgement.offline_r2:
+        return ""
+    rows = []
+    for score in judgement.climate.scores:
+        r2 = judgement.offline_r2.get(LEARNED.get(score.variable, ""))
+        if r2 is not None:
+            spread = value(score.rmse / score.reference_spread) if score.reference_spread > 0.0 else "–"
+            name = f"{text(score.label)}<br><small>{unit(score.unit)}</small>"
+            rows.append([name, fixed(r2, 3), value(score.bias), value(score.rmse), spread])
+    head = ["variable", "R²<br><small>offline, of its rate or flux</small>", "bias<br><small>online</small>"]
+    head += ["RMSE<br><small>online</small>", "RMSE ÷ spread<br><small>online</small>"]
+    caption = "<b>The same emulator, offline and online</b>; the spread is that of conventional physics over days, "
+    return table(caption + "columns and level", head, rows)
+
+
+def closure_table(judgement: Judgement) -> str:
+    """Largest residuals of the run before and after its constraints, and of the conventional one."""
+    ours, theirs = judgement.conservation, judgement.against_conservation
+    if ours is None or theirs is None:
+        return ""
+    rows = []
+    for what, name in (("energy", "energy_w_m2"), ("water", "water_kg_m2_s")):
+        before = getattr(ours, f"residual_before_{name}")
+        flux, state = (float(getattr(ours, f"closure_{kind}_{name}")) for kind in ("flux", "state"))
+        rows.append(
+            [
+                f"{what}<br><small>{UNITS[what]}</small>",
+                "–" if before is None else scientific(before),
+                judged(scientific(flux), flux <= FLUX_LIMITS[what]),
+                judged(scientific(state), state <= STATE_LIMITS[what]),
+                scientific(getattr(theirs, f"closure_flux_{name}")),
+                scientific(getattr(theirs, f"closure_state_{name}")),
+            ]
+        )
+    head = ["largest of all columns,<br>steps and days", "rates − fluxes<br>before", "rates − fluxes<br>after"]
+    head += [
+        "state,<br>by day",
+        "rates − fluxes<br><small>conventional</small>",
+        "state<br><small>conventional</small>",
     ]
-    head = ["program", "wall time<br><small>[s]</small>", "SHA-256 of outputs<br><small>first 16 digits</small>"]
-    caption = f"<b>Runs of the programs</b> on {text(results.summary['columns'])} columns; time includes starting"
-    return table(caption, [*head, "against the first"], rows)
+    return table("<b>Residuals</b>, before and after the constraints", head, rows)
 
 
-def arithmetic_table(results: Results) -> str:
-    """Largest error of every output against real64, of the library and of PyTorch in real32."""
-    head = ["output", "unit", "native library", "PyTorch, real32", f"ratio<br><small>limit {NATIVE_LIMIT:g}</small>"]
-    rows = [
+def drift_table(judgement: Judgement) -> str:
+    """Trends of total energy and water, the run beside the conventional one."""
+    ours, theirs = judgement.conservation, judgement.against_conservation
+    if ours is None or theirs is None or ours.energy_trend_w_m2 is None or theirs.energy_trend_w_m2 is None:
+        return ""
+    pairs = (
+        ("energy of the mean column<br><small>W m⁻²</small>", "energy_trend_w_m2", "difference_energy_trend_w_m2"),
+        ("water of the mean column<br><small>mm day⁻¹</small>", "water_trend_mm_day", "difference_water_trend_mm_day"),
+    )
+    rows = []
+    for label, name, difference in pairs:
+        values = (getattr(ours, name), getattr(theirs, name), getattr(judgement, difference))
+        rows.append([label, *("–" if number is None else value(number) for number in values)])
+    rows.append(
         [
-            text(name.replace("_", " ")),
-            unit(entry["unit"]),
-            scientific(entry["native"]),
-            scientific(entry["torch_fp32"]),
-            judged(fixed(entry["ratio"]), entry["ratio"] <= NATIVE_LIMIT),
+            "net downward flux at the top<br><small>W m⁻², mean</small>",
+            value(ours.toa_imbalance_w_m2),
+            value(theirs.toa_imbalance_w_m2),
+            value(ours.toa_imbalance_w_m2 - theirs.toa_imbalance_w_m2),
         ]
-        for name, entry in results.summary["native_error"].items()
+    )
+    return table("<b>Drift</b>: linear trends over the compared days", ["", "run", "conventional", "difference"], rows)
+
+
+def precipitation_table(judgement: Judgement) -> str:
+    """Dry days and percentiles of both runs."""
+    rain = judgement.precipitation
+    if rain is None:
+        return ""
+    rows = [["mean <small>[mm day⁻¹]</small>", value(rain.run.mean_mm_day), value(rain.against.mean_mm_day)]]
+    rows.append(["dry days (&lt; 0.1 mm)", percent(rain.run.dry_fraction), percent(rain.against.dry_fraction)])
+    if rain.run.negative_fraction or rain.against.negative_fraction:
+        shares = (percent(rain.run.negative_fraction), percent(rain.against.negative_fraction))
+        rows.append(["negative", *shares])
+    rows += [
+        [
+            f"percentile {text(name)} <small>[mm day⁻¹]</small>",
+            value(amount),
+            value(rain.against.percentiles_mm_day[name]),
+        ]
+        for name, amount in rain.run.percentiles_mm_day.items()
     ]
-    return table("<b>Largest error against real64</b>, in the unit of the output", head, rows)
+    return table("<b>Daily precipitation</b> of the columns, weighted by area", ["", "run", "conventional"], rows)
 
 
-def seconds_table(results: Results) -> str:
-    """Where the time went."""
-    seconds = results.summary["seconds"]
-    titles = {"data": "columns and their truth", "training": "training", "programs": "programs", "total": "all"}
-    rows = [[title, fixed(seconds[key], 1)] for key, title in titles.items() if key in seconds]
-    return table("<b>Wall time</b> of the steps", ["step", "time<br><small>[s]</small>"], rows)
+def speed_table(judgement: Judgement) -> str:
+    """Time of a step of a column by part."""
+    runs = {"run": judgement.speed.run, "conventional": judgement.speed.against}
+    if any(run is None for run in runs.values()):
+        return ""
+    known = [run for run in runs.values() if run is not None]
+    rows = [["<b>whole step</b>", *(value(run.step_microseconds) for run in known)]]
+    rows.append(["<b>column physics</b>", *(value(run.physics_microseconds) for run in known)])
+    physics = (*CONVENTIONAL_PARTS, *EMULATOR_PARTS)
+    others = dict.fromkeys(name for run in known for name in run.part_microseconds if name not in physics)
+    for name in (*physics, *others):
+        parts = (run.physics_part_microseconds if name in physics else run.part_microseconds for run in known)
+        cells = [part.get(name) for part in parts]
+        if any(cells):
+            rows.append([text(name.replace("_", " ")), *(value(cell) if cell else "–" for cell in cells)])
+    rows.append(["columns a second <small>(all ranks)</small>", *(value(run.columns_per_second) for run in known)])
+    rows.append(["simulated years a day", *(value(run.simulated_years_per_day) for run in known)])
+    rows.append(["ranks", *(text(run.ranks) for run in known)])
+    return table("<b>Time of a step of a column</b> on one rank [µs], by part", ["", *runs], rows)
 
 
-def judged(cell: str, good: bool) -> str:
-    """A cell with a mark that does not need its colour to be read."""
-    return f'<span class="{"good" if good else "bad"}">{"✓" if good else "✗"} {cell}</span>'
+def worst_columns_table(judgement: Judgement) -> str:
+    """Where the emulator was rejected most often."""
+    done = judgement.interventions
+    if done is None or not done.worst_columns:
+        return ""
+    rows = [
+        [text(place.column), fixed(place.latitude, 1), fixed(place.longitude, 1), percent(place.rejected_fraction)]
+        for place in done.worst_columns
+    ]
+    return table(
+        "<b>Columns rejected most often</b>", ["column", "latitude [°]", "longitude [°]", "of its steps"], rows
+    )

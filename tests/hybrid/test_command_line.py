@@ -6,9 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import xarray as xr
 
 from emagram.emulators.data.columns import write_columns
 from emagram.emulators.data.generated import generate_columns
@@ -130,23 +128,3 @@ def test_real_data_must_be_named(tmp_path: Path) -> None:
     )
     fails(done, "needs the environment variable EMAGRAM_DATA, not set")
     fails(emagram("train", ROOT / "configs/rfmip.toml", cwd=tmp_path, EMAGRAM_DATA=str(tmp_path)), "rfmip")
-
-
-@pytest.mark.mpi
-def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
-    """Quick form, built-in columns, two ranks, in a folder with a space."""
-    folder = tmp_path / "a demo"
-    without_data = {"EMAGRAM_DATA": "", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    done = emagram("demo", "--quick", "--output", folder, **without_data)
-    assert done.returncode == 0, done.stderr
-    summary = json.loads((folder / "summary.json").read_text())
-    assert summary["bits_equal"]
-    assert {program["label"].split(",")[0] for program in summary["programs"]} == {"Fortran", "Python", "C"}
-    assert len({program["sha256"] for program in summary["programs"]}) == 1
-    for residual in summary["closure"].values():
-        assert residual["after"] <= 1e-10 < residual["before"]
-    assert max(entry["ratio"] for entry in summary["native_error"].values()) <= 2.0
-    assert summary["rejected_columns"] == 0
-    assert (folder / "report.html").stat().st_size > 50_000
-    predicted = xr.load_dataset(folder / "predictions.nc")
-    assert np.isfinite(predicted["toa_outgoing_longwave_flux"]).all()

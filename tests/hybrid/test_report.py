@@ -1,372 +1,266 @@
-"""The report of a run: whole, self-contained, honest about what it was given."""
+"""The report of an online run: whole, self-contained, and it says what the numbers say, good or bad."""
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 import json
-import re
-from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import netCDF4
 import numpy as np
 import pytest
-import torch
-import xarray as xr
 
-from emagram.emulators.data.columns import RADIATION_INPUTS, RADIATION_OUTPUTS, write_columns
-from emagram.emulators.data.generated import generate_columns
-from emagram.emulators.radiation import radiation_constraints
-from emagram.hybrid.figures import CLOSURE_LIMIT
+from emagram.hybrid.judging.judgement import Judgement, judge
 from emagram.hybrid.report import write_report
-from emagram.hybrid.report_tables import SCORES
-from emagram.hybrid.results import read_results
-from emagram.physics.constants import Constants
-from emagram.physics.errors import EmagramError
+from judged_runs import EMULATOR, GRID, N_COLUMN, Fields, made_up_fields, made_up_run, write_budgets
+from pages import Page, pictures_of_self_contained, read, words
 
-N_SITE, N_LEVEL = 8, 12
-HELDOUT = "+4K"
-PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f00010501012718e3660000"
-    "000049454e44ae426082"
-)
 HEADINGS = (
-    "Verdict",
-    "What was done",
-    "Accuracy on unseen columns",
-    "Closure of column energy",
-    "Training",
-    "Programs and bits",
-    "Arithmetic",
-    "Limits",
-    "How to repeat it",
+    *("Verdict", "What was done", "Time series", "Climate beside conventional physics", "Precipitation"),
+    *("Offline against online", "Energy and water", "Survival and growth of errors", "Interventions", "Speed"),
+    *("Limits", "How to repeat it"),
 )
+CASE: dict[str, Any] = {
+    "grid": {"source": "built_in", "n_column": N_COLUMN},
+    "forcing": {"temperature_relaxation_days": 20.0, "humidity_relaxation_days": 10.0},
+}
+STOPPED = {
+    "day": 2.25,
+    "date": "0001-01-03-21600",
+    "after": "emulator",
+    "column": 17,
+    "latitude": -12.5,
+    "longitude": 200.0,
+    "level": 8,
+    "variable": "air_temperature",
+    "value": 412.3,
+    "minimum": 150.0,
+    "maximum": 350.0,
+}
+R2 = {
+    "tendency_of_air_temperature_due_to_model_physics": 0.875,
+    "tendency_of_specific_humidity_due_to_model_physics": 0.5,
+    "toa_outgoing_longwave_flux": 0.96875,
+}
+N_DAY = 4
 
 
-def scores_row(emulator: str, features: str, columns: str, *, error: float, r2: float) -> dict[str, Any]:
-    members = 3 if emulator == "dense" else 1
-    row: dict[str, Any] = {"emulator": emulator, "features": features, "columns": columns, "members": members}
-    for score in SCORES:
-        value = r2 if score.key.endswith("_r2") else error
-        row |= {f"{score.key}_mean": value, f"{score.key}_spread": 0.125}
-        if score.bias:
-            row |= {f"{score.bias}_mean": -0.5, f"{score.bias}_spread": 0.0}
-    return row
+def warm(fields: Fields) -> None:
+    """By 2 K, with rejections in a column and corrections everywhere."""
+    fields["air_temperature"] += 2.0
+    fields["emulator_share"] += 1.0
+    fields["emulator_rejected"][:, 7] = 0.25
+    fields["air_temperature_tendency_emulator"] += 1e-5
+    fields["air_temperature_correction"] += 1e-6
 
 
-def summary_of(columns: xr.Dataset) -> dict[str, Any]:
-    scores = []
-    for name, factor in (("test_site_train_climate", 1.0), ("test_site_heldout_climate", 1.5)):
-        scores += [
-            scores_row("dense", "raw", name, error=4.0 * factor, r2=0.42),
-            scores_row("ridge", "raw", name, error=6.0 * factor, r2=0.3),
-            scores_row("level mean", "", name, error=9.0, r2=-0.1),
-        ]
-    programs = [
-        {
-            "label": f"{language}, 2 ranks, chunks of 64",
-            "command": f"mpirun {language}",
-            "seconds": 0.5,
-            "sha256": "ab" * 32,
-        }
-        for language in ("Fortran", "Python", "C")
+def runs(folder: Path, *, closes: bool = True, **changes: Any) -> list[Path]:
+    """A run with an emulator, a conventional one, and one with other weather."""
+    online = made_up_run(folder / "online", warm, n_record=N_DAY, physics=EMULATOR, **(CASE | changes))
+    residuals = {"residual_before_energy_w_m2": [31.5] * N_DAY, "residual_before_water_kg_m2_s": [2e-5] * N_DAY}
+    residuals["residual_energy_w_m2_emulator"] = [3e-12 if closes else 3e-3] * N_DAY
+    write_budgets(online / "budgets.csv", N_DAY, **residuals)
+    conventional = made_up_run(folder / "conventional", n_record=N_DAY, **CASE)
+    weather = {"relative": 0.0, "seed": 0, "weather": 1}
+    return [
+        online,
+        conventional,
+        made_up_run(
+            folder / "other-weather",
+            lambda fields: fields.update(made_up_fields(N_DAY, 1)),
+            n_record=N_DAY,
+            perturbation=weather,
+            **CASE,
+        ),
     ]
-    return {
-        "emagram": "0.1.0",
-        "truth": columns.attrs["truth"],
-        "licence": columns.attrs["licence"],
-        "quick": True,
-        "ranks": 2,
-        "columns": columns.sizes["column"],
-        "heldout_climates": [HELDOUT],
-        "folds": [0, 1],
-        "split": {"train": 40, "validation": 4, "test_site_train_climate": 8, "test_site_heldout_climate": 8},
-        "scores": scores,
-        "best": {"fold": 0, "features": "raw", "seed": 1, "validation_loss": 1.25},
-        "model": {"name": "tiny", "sha256": "cd" * 32, "file": "train/best.emg"},
-        "programs": programs,
-        "bits_equal": True,
-        "native_error": {
-            name: {"unit": columns[name].attrs["units"], "native": 1.1e-5, "torch_fp32": 1e-5, "ratio": 1.1}
-            for name in RADIATION_OUTPUTS
-        },
-        "closure": {name: {"before": 31.5, "after": 2e-13} for name in ("longwave", "shortwave")},
-        "rejected_columns": 0,
-        "seconds": {"data": 1.0, "training": 20.0, "programs": 3.0, "total": 24.0},
-    }
 
 
-def predictions_of(columns: xr.Dataset) -> xr.Dataset:
-    """The truth, disturbed by a few per cent and closed again."""
-    rng = np.random.default_rng(0)
-    fields = {name: torch.from_numpy(columns[name].values) for name in (*RADIATION_INPUTS, *RADIATION_OUTPUTS)}
-    for name in RADIATION_OUTPUTS:
-        fields[name] = fields[name] * torch.from_numpy(rng.uniform(0.95, 1.05, fields[name].shape))
-    for constraint in radiation_constraints(Constants()):
-        fields = constraint.apply(fields)
-    return xr.Dataset({name: columns[name].copy(data=fields[name].numpy()) for name in RADIATION_OUTPUTS}).reset_coords(
-        drop=True
-    )
+def judged(folder: Path, **changes: Any) -> tuple[Judgement, Path]:
+    online, conventional, weather = runs(folder, **changes)
+    return dataclasses.replace(judge(online, conventional, [weather]), offline_r2=R2), online
 
 
-def write_predictions(predictions: xr.Dataset, path: Path) -> None:
-    """As the programs do: a column that was rejected holds the fill value."""
-    fill = netCDF4.default_fillvals["f8"]
-    predictions.to_netcdf(path, encoding={name: {"_FillValue": fill} for name in predictions.data_vars})
-
-
-COLUMNS = generate_columns(N_SITE, n_level=N_LEVEL, experiments=("Present day (PD)", HELDOUT))
-PREDICTIONS = predictions_of(COLUMNS)
+def report_of(folder: Path, **changes: Any) -> Path:
+    judgement, run = judged(folder, **changes)
+    return write_report(run, judgement, run)
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """A run folder as the demo leaves it."""
-    folder = tmp_path / "a run"
-    (folder / "train").mkdir(parents=True)
-    (folder / "train" / "loss.png").write_bytes(PNG)
-    write_columns(COLUMNS, folder / "columns.nc")
-    write_predictions(PREDICTIONS, folder / "predictions.nc")
-    (folder / "summary.json").write_text(json.dumps(summary_of(COLUMNS)))
-    return folder
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes most of the time, and words do not need it."""
+    monkeypatch.setattr("emagram.hybrid.report_figures.draw", lambda *_: b"<svg/>")
+    monkeypatch.setattr("emagram.hybrid.report_figures.draw_residuals", lambda _: b"<svg/>")
 
 
-def change_summary(run: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    summary = json.loads((run / "summary.json").read_text())
-    change(summary)
-    (run / "summary.json").write_text(json.dumps(summary))
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a run that was stable and closes."""
+    return report_of(tmp_path_factory.mktemp("a folder"))
 
 
-def change_predictions(run: Path, change: Callable[[xr.Dataset], None]) -> None:
-    predictions = copy.deepcopy(PREDICTIONS)
-    change(predictions)
-    write_predictions(predictions, run / "predictions.nc")
-
-
-class Page(HTMLParser):
-    """What a page is made of."""
-
-    VOID = ("meta", "img", "br", "path")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.headings: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "h2":
-            self.headings.append(data)
-
-
-def read(report: Path) -> str:
-    return report.read_text(encoding="utf-8")
-
-
-def words(report: Path) -> str:
-    """The text of a page on one line, without its style."""
-    body = read(report).split("<body>")[1]
-    return re.sub(r"\s+", " ", re.sub("<[^>]*>", "", body))
-
-
-def test_report_has_every_section_and_balanced_tags(run: Path) -> None:
-    report = write_report(run)
-    assert report == run / "report.html"
+def test_report_has_every_section_and_balanced_tags(report: Path) -> None:
     page = Page(read(report))
     assert page.open == []
     assert tuple(page.headings) == HEADINGS
-    for number in (1, 2, 3, 4):
-        assert f"Figure {number}." in words(report)
-    assert sum(tag == "table" for tag, _ in page.tags) == 6
-    assert "$" not in words(report)  # a placeholder of the template that nothing filled
+    text = words(report)
+    numbers = [int(part.split(".")[0]) for part in text.split("Figure ")[1:]]
+    assert numbers == list(range(1, 11))
+    assert "$" not in text  # a placeholder of the template that nothing filled
+    assert "nan" not in text
 
 
-def test_report_is_self_contained(run: Path) -> None:
-    page = Page(read(write_report(run)))
-    assert {"script", "link", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
-    for _, attributes in page.tags:
-        for name in ("src", "href", "srcset", "data"):
-            assert (attributes.get(name) or "data:").startswith("data:")
-    assert not re.search(r"url\(|@import", read(run / "report.html"))
-    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(pictures) == 7
-    assert len({attributes["alt"] for attributes in pictures}) == 7
-    assert all(attributes["alt"] for attributes in pictures)
+def test_report_is_self_contained(report: Path) -> None:
+    assert len(pictures_of_self_contained(report)) == 10
 
 
-def test_report_is_the_same_every_time_and_leaves_nothing_else(run: Path) -> None:
+def test_report_is_the_same_every_time_and_leaves_nothing_else(tmp_path: Path) -> None:
+    judgement, run = judged(tmp_path)
     before = sorted(run.iterdir())
-    first = write_report(run).read_bytes()
-    assert write_report(run).read_bytes() == first
+    first = write_report(run, judgement, run).read_bytes()
+    assert write_report(run, judgement, run).read_bytes() == first
     assert sorted(run.iterdir()) == sorted([*before, run / "report.html"])
 
 
-def test_verdict_says_what_the_numbers_say(run: Path) -> None:
-    text = words(write_report(run))
-    assert "3 program runs in Fortran, Python and C returned the same bits for 16 columns" in text
-    assert "The energy of every column is closed" in text
-    assert "against 31.5 W m⁻² without the constraint" in text
-    assert "R² = 0.420 ± 0.125 for longwave" in text
-    assert "errs by 4.00 ± 0.12 W m⁻² in outgoing longwave: black-box skill is modest" in text
-    assert "its error is 1.50 times that in training climates" in text
-    assert "better than ridge regression on the same inputs in 8 of 8 scores" in text
-    assert "bold the best" in text
-    assert read(run / "report.html").count("<b>0.420 ± 0.125</b>") == 4
+def test_verdict_says_what_the_numbers_say(report: Path) -> None:
+    text = words(report)
+    assert "It was stable. With the emulator in place of the column physics" in text
+    assert "for all 4 days after the spin-up" in text
+    assert "Energy and water close." in text
+    assert "within 3.0 × 10⁻¹² W m⁻²" in text
+    assert "wrong by up to 31.5 W m⁻² and 2.0 × 10⁻⁵ kg m⁻² s⁻¹" in text
+    assert "Mean air is 2 K warmer than with conventional physics (other weather alone: " in text
+    assert "R² = 0.88 of heating and 0.50 of moistening" in text
+    assert "What it is not: a climate simulation." in text
+    share = 100.0 * 0.25 * GRID.area[7] / GRID.area.sum()
+    assert f"{float(f'{share:.2g}'):g} % of its columns and steps were rejected" in text
+    assert "10 % of the air temperature tendency" in text
 
 
-def test_different_bits_are_not_hidden(run: Path) -> None:
-    def differ(summary: dict[str, Any]) -> None:
-        summary["bits_equal"] = False
-        summary["programs"][1]["sha256"] = "ef" * 32
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_that_does_not_close_says_so(tmp_path: Path) -> None:
+    text = words(report_of(tmp_path, closes=False))
+    assert "Water closes, energy does not." in text
+    assert "Energy and water close" not in text
+    assert text.count("✗ 0.003") + text.count("✗ 3.0 × 10⁻³") == 2  # at a glance, and in the table
 
-    change_summary(run, differ)
-    text = words(write_report(run))
-    assert "returned different bits" in text
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_that_was_not_stable_says_when_where_and_what(tmp_path: Path) -> None:
+    text = words(report_of(tmp_path, stopped=STOPPED, days=30))
+    assert "It was not stable." in text
+    assert "It was stable" not in text
+    assert "left physical bounds after 2.25 of 30 days online" in text
+    assert "on day 2.25 (0001-01-03-21600), after the part “emulator” of the step: in column 17" in text
+    assert "(12.5° S, 160.0° W), level 8 the air temperature was 412, where 150 to 350 is allowed" in text
+    assert "✗ 2.25 days" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_no_number_and_no_level_of_a_stop_are_said_in_words(tmp_path: Path) -> None:
+    stopped = STOPPED | {"level": None, "variable": "surface_temperature", "value": None}
+    text = words(report_of(tmp_path, stopped=stopped))
+    assert "160.0° W) the surface temperature was no number, where" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_that_stopped_on_its_first_day_has_a_report(tmp_path: Path) -> None:
+    online, conventional, _ = runs(tmp_path, stopped=STOPPED | {"day": 0.25})
+    for name in ("history.nc", "budgets.csv", "timers.csv"):
+        (online / name).unlink()
+    page = write_report(online, judge(online, conventional), online)
+    assert tuple(Page(read(page)).headings) == HEADINGS
+    text = words(page)
+    assert "left physical bounds after 0.25 of 4 days" in text
+    assert "The run ended too early for its climate to be compared." in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_conventional_run_is_not_called_an_emulator(tmp_path: Path) -> None:
+    ours, theirs = (made_up_run(tmp_path / name, **CASE) for name in ("ours", "theirs"))
+    text = words(write_report(ours, judge(ours, theirs), ours))
+    assert "ran conventional physics, so that no emulator is judged" in text
+    assert "No emulator was at work" in text
+    assert "With conventional column physics the columns stayed" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_texts_of_the_run_cannot_change_the_page(tmp_path: Path) -> None:
+    stopped = STOPPED | {"after": "<b onclick=x>", "date": "&", "variable": "<i>"}
+    page = read(report_of(tmp_path, stopped=stopped))
+    assert "<b onclick" not in page
+    assert "&lt;b onclick=x&gt;" in page
+    assert Page(page).open == []
+
+
+def demo_summary(**changes: Any) -> dict[str, Any]:
+    """As `summarise_story` and the demo write it."""
+    programs = [
+        {"label": f"{language}, 2 ranks", "command": "mpirun", "seconds": 0.5, "sha256": "ab" * 32}
+        for language in ("Fortran", "Python", "C")
+    ]
+    return {
+        "files": ["demo-record.toml"],
+        "quick": True,
+        "ranks": 2,
+        "checked_columns": 200,
+        "radiation": None,
+        "recorded": {"columns": 96, "days": 40},
+        "trained": {"columns": 41472, "network": "MLP", "epochs": 5},
+        "programs": programs,
+        "bits_equal": True,
+        "seconds": {"record": 1.0, "total": 2.0},
+        **changes,
+    }
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_parts_of_the_demo(tmp_path: Path) -> None:
+    judgement, run = judged(tmp_path)
+    text = words(write_report(tmp_path, judgement, run, demo=demo_summary()))
+    assert "Quick form." in text
+    assert "Left out: with EMAGRAM_DATA" in text
+    assert "must not change it: ✓ equal" in text
+    assert text.count("✓ same bits") == 3
+
+    programs = demo_summary()["programs"]
+    programs[1] = programs[1] | {"sha256": "cd" * 32}
+    radiation = {
+        "page": "radiation/report.html",
+        "truth": "RTE",
+        "columns": 144,
+        "bits_equal": False,
+        "programs": 4,
+        "closure_energy_w_m2": 1e-13,
+        "before_energy_w_m2": 30.0,
+    }
+    changed = demo_summary(bits_equal=False, programs=programs, radiation=radiation, quick=False)
+    text = words(write_report(tmp_path, judgement, run, demo=changed))
+    assert "must not change it: ✗ different" in text
     assert text.count("✗ other bits") == 1
-    assert "✗ differ" in text
+    assert "144 unseen columns in 4 program runs: ✗ different bits" in text
+    assert "Quick form." not in text
 
 
-def test_a_library_less_accurate_than_promised_is_marked(run: Path) -> None:
-    change_summary(run, lambda summary: summary["native_error"]["toa_outgoing_longwave_flux"].update(ratio=2.5))
-    text = words(write_report(run))
-    assert text.count("✗ 2.50") == 2  # in the verdict and in the table
-    assert text.count("✓ 1.10") == len(RADIATION_OUTPUTS) - 1
+@pytest.mark.usefixtures("no_pictures")
+def test_small_numbers_are_not_rounded_to_zero(tmp_path: Path) -> None:
+    def reject_once(fields: Fields) -> None:
+        warm(fields)
+        fields["emulator_rejected"][:] = 0.0
+        fields["emulator_rejected"][0, 0] = 1.0 / 72.0
+
+    online = made_up_run(tmp_path / "online", reject_once, n_record=N_DAY, physics=EMULATOR, **CASE)
+    conventional = made_up_run(tmp_path / "conventional", n_record=N_DAY, **CASE)
+    judgement = judge(online, conventional)
+    assert judgement.interventions is not None
+    share = 100.0 * judgement.interventions.rejected_fraction
+    assert 0.0 < share < 0.01
+    assert np.isclose(share, 100.0 / 72.0 / N_DAY / N_COLUMN, rtol=0.3)
+    assert f"{float(f'{share:.2g}'):g} % of its columns" in words(write_report(online, judgement, online))
 
 
-def test_closure_is_computed_from_the_predictions_whatever_the_summary_says(run: Path) -> None:
-    """A warming of 1 K day-1 in the lowest layer is (cp/g) Δp / 86400 s of energy."""
-
-    def warm(predictions: xr.Dataset) -> None:
-        predictions["tendency_of_air_temperature_due_to_longwave_heating"][3, -1] += 1.0 / 86400.0
-
-    closed = read_results(run)
-    assert closed.largest_residual("longwave") <= CLOSURE_LIMIT
-    assert closed.largest_residual("shortwave") <= CLOSURE_LIMIT
-    change_predictions(run, warm)
-    thickness = float(np.diff(COLUMNS["air_pressure_at_interface"].values[3, -2:])[0])
-    constants = Constants()
-    expected = constants.heat_capacity_dry_air / constants.gravity * thickness / 86400.0
-    assert read_results(run).largest_residual("longwave") == pytest.approx(expected, rel=1e-10)
-    text = words(write_report(run))
-    assert "The energy of every column is not closed" in text
-    assert "✗" in text
-
-
-@pytest.mark.parametrize("value", [np.nan, netCDF4.default_fillvals["f8"]], ids=["NaN", "fill value"])
-def test_rejected_columns_are_counted_and_left_out(run: Path, value: float) -> None:
-    def reject(predictions: xr.Dataset) -> None:
-        for name in RADIATION_OUTPUTS:
-            predictions[name][1] = value
-
-    change_predictions(run, reject)
-    results = read_results(run)
-    assert np.flatnonzero(~results.accepted).tolist() == [1]
-    assert results.groups[0].index.tolist() == [0, 2, 3, 4, 5, 6, 7]
-    assert results.groups[1].index.tolist() == list(range(8, 16))
-    text = words(write_report(run))
-    assert "The model rejected 1 column; it is left out" in text
-    assert "7 columns (unseen sites, training climates)" in text
-    assert not re.search(r"\bnan\b", text)
-
-
-def test_a_whole_group_may_be_rejected(run: Path) -> None:
-    def reject(predictions: xr.Dataset) -> None:
-        for name in RADIATION_OUTPUTS:
-            predictions[name][:8] = np.nan
-
-    change_predictions(run, reject)
-    text = words(write_report(run))
-    assert "The model rejected 8 columns; they are left out" in text
-    assert "(unseen sites, training climates)" not in text
-    assert "8 columns (unseen sites, unseen climates)" in text
-
-
-def test_no_accepted_column_is_an_error(run: Path) -> None:
-    def reject(predictions: xr.Dataset) -> None:
-        predictions["toa_outgoing_longwave_flux"][:] = np.nan
-
-    change_predictions(run, reject)
-    with pytest.raises(EmagramError, match="expected a column with finite outputs, got none"):
-        write_report(run)
-
-
-def test_texts_of_the_summary_cannot_change_the_page(run: Path) -> None:
-    def poison(value: Any, key: str = "") -> Any:
-        if isinstance(value, dict):
-            return {name: poison(item, name) for name, item in value.items()}
-        if isinstance(value, list):
-            return [poison(item, key) for item in value]
-        structural = key in ("features", "columns", "heldout_climates", "emulator")
-        return f'<b onclick="x()">&{value}' if isinstance(value, str) and not structural else value
-
-    summary = poison(json.loads((run / "summary.json").read_text()))
-    (run / "summary.json").write_text(json.dumps(summary))
-    text = read(write_report(run))
-    assert "<b onclick" not in text
-    assert "&lt;b onclick=&quot;x()&quot;&gt;&amp;generated: grey radiation" in text
-    assert Page(text).open == []
-
-
-def test_generated_truth_and_licences_are_announced(run: Path) -> None:
-    text = words(write_report(run))
-    assert "Generated truth." in text
-    assert "Not for commercial use." not in text
-
-    change_summary(run, lambda s: s.update(truth="RTE+RRTMGP-181204", licence="fluxes CC BY-NC-SA 4.0"))
-    text = words(write_report(run))
-    assert "Generated truth." not in text
-    assert "must not be redistributed commercially" in text
-
-
-@pytest.mark.parametrize("name", ["summary.json", "columns.nc", "predictions.nc", "train/loss.png"])
-def test_missing_file_is_one_sentence_and_no_report(run: Path, name: str) -> None:
-    (run / name).unlink()
-    with pytest.raises(EmagramError, match=re.escape(f"file '{run / name}': expected")) as error:
-        write_report(run)
-    assert "\n" not in str(error.value)
-    assert not (run / "report.html").exists()
-
-
-def test_truncated_predictions_are_one_sentence(run: Path) -> None:
-    path = run / "predictions.nc"
-    path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(EmagramError, match="expected a complete NetCDF file"):
-        write_report(run)
-
-
-def test_predictions_of_other_columns_are_refused(run: Path) -> None:
-    write_predictions(PREDICTIONS.isel(column=slice(5)), run / "predictions.nc")
-    with pytest.raises(EmagramError, match=r"expected dimensions .* of \(16, 12\), got .* of \(5, 12\)"):
-        write_report(run)
-
-
-def test_predictions_in_another_unit_are_refused(run: Path) -> None:
-    def other(predictions: xr.Dataset) -> None:
-        predictions["tendency_of_air_temperature_due_to_longwave_heating"].attrs["units"] = "K day-1"
-
-    change_predictions(run, other)
-    with pytest.raises(EmagramError, match="expected unit 'K s-1', got 'K day-1'"):
-        write_report(run)
-
-
-def test_damaged_or_incomplete_summary_is_one_sentence(run: Path) -> None:
-    change_summary(run, lambda summary: summary.pop("closure"))
-    with pytest.raises(EmagramError, match="expected a key 'closure', got none"):
-        write_report(run)
-    (run / "summary.json").write_text("{")
-    with pytest.raises(EmagramError, match="expected JSON"):
-        write_report(run)
+@pytest.mark.usefixtures("no_pictures")
+def test_the_summary_of_a_run_that_is_missing_is_no_error(tmp_path: Path) -> None:
+    judgement, run = judged(tmp_path, stopped=STOPPED)
+    (run / "summary.json").unlink()
+    assert "state SHA-256 none" in words(write_report(run, judgement, run))
+    assert json.loads((run / "configuration.json").read_text())["name"] == "online"

@@ -14,12 +14,12 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..emulators.data.columns import RADIATION_INPUTS, RADIATION_OUTPUTS, read_columns
-from ..emulators.data.netcdf import open_netcdf
-from ..emulators.experiment import TEST_SPLITS
-from ..emulators.radiation import radiation_constraints
-from ..physics.constants import Constants
-from ..physics.errors import EmagramError
+from ...emulators.data.columns import RADIATION_INPUTS, RADIATION_OUTPUTS, read_columns
+from ...emulators.data.netcdf import open_netcdf
+from ...emulators.experiment import TEST_SPLITS
+from ...emulators.radiation import radiation_constraints
+from ...physics.constants import Constants
+from ...physics.errors import EmagramError
 
 Array = NDArray[np.float64]
 

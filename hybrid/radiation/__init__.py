@@ -1,0 +1,1 @@
+"""The radiation story: RFMIP columns learned, exported, predicted in three languages, and reported."""
