@@ -1,4 +1,4 @@
-"""Records of noisy states, and columns spread around their climate: what an emulator learns to answer its errors from."""
+"""Records of noisy states, and columns spread about their climate: how physics answers an emulator's errors."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def test_what_follows_is_the_physics_of_the_noisy_state(noisy: Path) -> None:
 
 @pytest.mark.mpi
 def test_ranks_change_no_bit_of_it(noisy: Path, tmp_path: Path) -> None:
-    assert contents(run(dataclasses.replace(case(**NOISE), chunk=3), ranks=4, output=tmp_path / "run")) == contents(noisy)
+    assert contents(run(dataclasses.replace(case(**NOISE), chunk=3), ranks=4, output=tmp_path / "run")) == contents(
+        noisy
+    )
 
 
 def test_columns_are_spread_smoothly_about_their_climate() -> None:
