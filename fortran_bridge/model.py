@@ -32,6 +32,7 @@ def open(
     policy: str = "error",
     allow_other_dt: bool = False,
     defer_constraints: bool = False,
+    extrapolation_margin: float = 0.0,
 ) -> Model:
     """Open a model file, verify its checksums and replay its self-test.
 
@@ -42,6 +43,8 @@ def open(
             "clip" clips inputs to the training range first.
         allow_other_dt: accept a time step other than the model's.
         defer_constraints: leave the constraints to `Columns.constrain`.
+        extrapolation_margin: [1] of the width of the training range of a field by which an input may lie outside the
+            range of its level before its column counts as extrapolated.
     Raises:
         BridgeError: if the file cannot be read or is not a sound model file, on all ranks alike.
 
@@ -56,7 +59,7 @@ def open(
     content = _read(Path(path)) if comm is None or comm.rank == 0 else b""
     if comm is not None:
         content = comm.bcast(content, root=0)
-    opened = _open(content, path, (POLICIES[policy], allow_other_dt, defer_constraints))
+    opened = _open(content, path, (POLICIES[policy], allow_other_dt, defer_constraints, extrapolation_margin))
     failures = [opened if isinstance(opened, BridgeError) else None]
     if comm is not None:
         failures = comm.allgather(failures[0])
@@ -76,7 +79,7 @@ def _read(path: Path) -> bytes | BridgeError:
 
 
 def _open(
-    content: bytes | BridgeError, path: str | Path, options: tuple[int, bool, bool]
+    content: bytes | BridgeError, path: str | Path, options: tuple[int, bool, bool, float]
 ) -> _bridge.Model | BridgeError:
     if isinstance(content, BridgeError):
         return content

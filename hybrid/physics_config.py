@@ -79,7 +79,9 @@ class EmulatorPhysicsConfig:
         spin_up_days: [day] of the host's own physics before.
         on_invalid: what is done with columns whose inputs cannot be or whose outputs are no numbers: the host's physics
             ("mask", and also "clip", which moves inputs into the training range first) or an end ("error").
-        reject_extrapolated: columns with any input outside the training range fall back to the host's physics.
+        extrapolation_margin: [1] of the width of the training range of a variable by which an input may lie outside the
+            range of its level before the column counts as extrapolated.
+        reject_extrapolated: extrapolated columns fall back to the host's physics.
         variables: what is taken from the emulator, some of `VARIABLES`; all without.
     Raises:
         EmagramError: if the spin-up is negative or a variable is unknown or stands twice.
@@ -89,12 +91,17 @@ class EmulatorPhysicsConfig:
     model: Path
     spin_up_days: int = 0
     on_invalid: Literal["mask", "clip", "error"] = "mask"
+    extrapolation_margin: float = 0.0
     reject_extrapolated: bool = False
     variables: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.spin_up_days < 0:
             raise EmagramError(f"physics 'spin_up_days': expected 0 or more, got {self.spin_up_days}")
+        if not 0.0 <= self.extrapolation_margin < float("inf"):
+            raise EmagramError(
+                f"physics 'extrapolation_margin': expected a number of 0 or more, got {self.extrapolation_margin}"
+            )
         unknown = sorted(set(self.variables) - set(VARIABLES))
         if unknown or len(set(self.variables)) < len(self.variables):
             raise EmagramError(f"physics 'variables': expected some of {', '.join(VARIABLES)}, got {self.variables}")
@@ -115,6 +122,7 @@ class EmulatorPhysicsConfig:
             "source": "emulator",
             "on_invalid": self.on_invalid,
             "reject_extrapolated": self.reject_extrapolated,
+            "extrapolation_margin": self.extrapolation_margin,
             "coupling%spin_up": self.spin_up_days * SECONDS_PER_DAY // time_step,
         }
         return settings | {f"variables({i})": name for i, name in enumerate(self.variables, start=1)}

@@ -118,44 +118,50 @@ module emagram
 contains
 
   !> Open a model file, verify its checksums and replay its self-test.
-  subroutine model_open(self, path, policy, allow_other_dt, defer_constraints, ierr, errmsg)
+  subroutine model_open(self, path, policy, allow_other_dt, defer_constraints, extrapolation_margin, ierr, errmsg)
     class(emagram_model), intent(inout) :: self
     character(len=*), intent(in) :: path !! trailing blanks do not count
     integer(int32), intent(in), optional :: policy !! emagram_policy_*; default error
     logical, intent(in), optional :: allow_other_dt !! accept a dt other than the model's; default no
     logical, intent(in), optional :: defer_constraints !! leave the constraints to `constrain`; default no
+    real(real64), intent(in), optional :: extrapolation_margin
+      !! [1] of the width of the training range that an input may lie beyond it before a column counts as extrapolated
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
 
-    call report(c_open(trim(path)//c_null_char, emagram_make_options(policy, allow_other_dt, defer_constraints), &
-      self%handle), ierr, errmsg)
+    call report(c_open(trim(path)//c_null_char, emagram_make_options(policy, allow_other_dt, defer_constraints, &
+      extrapolation_margin), self%handle), ierr, errmsg)
   end subroutine model_open
 
   !> Open a model from the bytes of its file; what is needed of them is copied.
-  subroutine model_open_memory(self, bytes, policy, allow_other_dt, defer_constraints, ierr, errmsg)
+  subroutine model_open_memory(self, bytes, policy, allow_other_dt, defer_constraints, extrapolation_margin, ierr, &
+    errmsg)
     class(emagram_model), intent(inout) :: self
     integer(int8), intent(in), contiguous, target :: bytes(:)
     integer(int32), intent(in), optional :: policy !! as in `open`
     logical, intent(in), optional :: allow_other_dt
     logical, intent(in), optional :: defer_constraints
+    real(real64), intent(in), optional :: extrapolation_margin
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
 
     call report(c_open_memory(c_loc(bytes), size(bytes, kind=c_size_t), &
-      emagram_make_options(policy, allow_other_dt, defer_constraints), self%handle), ierr, errmsg)
+      emagram_make_options(policy, allow_other_dt, defer_constraints, extrapolation_margin), self%handle), ierr, errmsg)
   end subroutine model_open_memory
 
   !> The options of `open` as emagram.h has them; absent ones take its defaults.
-  function emagram_make_options(policy, allow_other_dt, defer_constraints) result(options)
+  function emagram_make_options(policy, allow_other_dt, defer_constraints, extrapolation_margin) result(options)
     integer(int32), intent(in), optional :: policy
     logical, intent(in), optional :: allow_other_dt
     logical, intent(in), optional :: defer_constraints
+    real(real64), intent(in), optional :: extrapolation_margin
     type(emagram_options) :: options
 
     options%struct_size = c_sizeof(options) ! the other components are those of the type, which are the defaults
     if (present(policy)) options%policy = policy
     if (present(allow_other_dt)) options%allow_other_dt = merge(1_c_int32_t, 0_c_int32_t, allow_other_dt)
     if (present(defer_constraints)) options%defer_constraints = merge(1_c_int32_t, 0_c_int32_t, defer_constraints)
+    if (present(extrapolation_margin)) options%extrapolation_margin = extrapolation_margin
   end function emagram_make_options
 
   subroutine model_close(self, ierr, errmsg)

@@ -88,6 +88,7 @@ module emagram_c
     integer(c_int32_t) :: allow_other_dt = 0
     integer(c_int32_t) :: defer_constraints = 0
     integer(c_int32_t) :: allow_code = 0
+    real(c_double) :: extrapolation_margin = 0
   end type emagram_options
 
   type, bind(c), public :: emagram_description

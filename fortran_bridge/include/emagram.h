@@ -52,7 +52,7 @@ enum {
 /* What befell a column in the last step. Values from EMAGRAM_COLUMN_REJECTED on mean: no output written. */
 enum {
   EMAGRAM_COLUMN_OK = 0,
-  EMAGRAM_COLUMN_EXTRAPOLATED = 1, /* computed; an input lies outside the training range */
+  EMAGRAM_COLUMN_EXTRAPOLATED = 1, /* computed; an input lies outside the training range and its margin */
   EMAGRAM_COLUMN_CLIPPED = 2,      /* computed; inputs were clipped to the training range (policy `clip`) */
   EMAGRAM_COLUMN_REJECTED = 16,
   EMAGRAM_COLUMN_NON_FINITE_INPUT = 16,
@@ -112,11 +112,13 @@ typedef struct emagram_field {
 
 /* How a model is opened; NULL stands for the values of emagram_options_init, for which the caller sets struct_size. */
 typedef struct emagram_options {
-  size_t struct_size;        /* sizeof(emagram_options) */
-  int32_t policy;            /* EMAGRAM_POLICY_*; default error */
-  int32_t allow_other_dt;    /* nonzero: step accepts a dt other than the model's */
-  int32_t defer_constraints; /* nonzero: step leaves the constraints to emagram_constrain */
-  int32_t allow_code;        /* nonzero: the torch plug-in may execute code from the file */
+  size_t struct_size;          /* sizeof(emagram_options) */
+  int32_t policy;              /* EMAGRAM_POLICY_*; default error */
+  int32_t allow_other_dt;      /* nonzero: step accepts a dt other than the model's */
+  int32_t defer_constraints;   /* nonzero: step leaves the constraints to emagram_constrain */
+  int32_t allow_code;          /* nonzero: the torch plug-in may execute code from the file */
+  double extrapolation_margin; /* a value counts as extrapolated only this share of its field's width of training range
+                                  beyond the range of its level; default 0 */
 } emagram_options;
 
 typedef struct emagram_description {

@@ -3,7 +3,7 @@
 !> Every procedure here is collective and gives the same ierr and errmsg on every rank.
 module emagram_mpi
   use, intrinsic :: iso_c_binding, only: c_associated, c_char, c_f_pointer, c_int, c_null_char, c_ptr
-  use, intrinsic :: iso_fortran_env, only: int32
+  use, intrinsic :: iso_fortran_env, only: int32, real64
   use emagram, only: emagram_make_options, emagram_message_length, emagram_model
   use emagram_c, only: emagram_options
 #ifdef EMAGRAM_MPI_F08
@@ -64,19 +64,21 @@ module emagram_mpi
 
 contains
 
-  subroutine open_integer(model, path, comm, policy, allow_other_dt, defer_constraints, ierr, errmsg)
+  subroutine open_integer(model, path, comm, policy, allow_other_dt, defer_constraints, extrapolation_margin, ierr, &
+    errmsg)
     type(emagram_model), intent(inout) :: model
     character(len=*), intent(in) :: path
     integer, intent(in) :: comm
     integer(int32), intent(in), optional :: policy
     logical, intent(in), optional :: allow_other_dt
     logical, intent(in), optional :: defer_constraints
+    real(real64), intent(in), optional :: extrapolation_margin
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
 
     errmsg = ""
     ierr = emagram_mpi_open_f(trim(path)//c_null_char, &
-      emagram_make_options(policy, allow_other_dt, defer_constraints), comm, model%handle)
+      emagram_make_options(policy, allow_other_dt, defer_constraints, extrapolation_margin), comm, model%handle)
     if (ierr /= 0) call copy_text(emagram_mpi_last_error(), errmsg)
   end subroutine open_integer
 
@@ -93,17 +95,19 @@ contains
 
 #ifdef EMAGRAM_MPI_F08
 
-  subroutine open_f08(model, path, comm, policy, allow_other_dt, defer_constraints, ierr, errmsg)
+  subroutine open_f08(model, path, comm, policy, allow_other_dt, defer_constraints, extrapolation_margin, ierr, errmsg)
     type(emagram_model), intent(inout) :: model
     character(len=*), intent(in) :: path
     type(MPI_Comm), intent(in) :: comm
     integer(int32), intent(in), optional :: policy
     logical, intent(in), optional :: allow_other_dt
     logical, intent(in), optional :: defer_constraints
+    real(real64), intent(in), optional :: extrapolation_margin
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
 
-    call open_integer(model, path, comm%MPI_VAL, policy, allow_other_dt, defer_constraints, ierr, errmsg)
+    call open_integer(model, path, comm%MPI_VAL, policy, allow_other_dt, defer_constraints, extrapolation_margin, &
+      ierr, errmsg)
   end subroutine open_f08
 
   subroutine agree_f08(comm, ierr, errmsg)

@@ -30,13 +30,14 @@ void check(int code) {
 
 class Model {
  public:
-  Model(const py::bytes& bytes, int policy, bool allow_other_dt, bool defer_constraints) {
+  Model(const py::bytes& bytes, int policy, bool allow_other_dt, bool defer_constraints, double extrapolation_margin) {
     emagram_options options{};
     options.struct_size = sizeof options;
     check(emagram_options_init(&options));
     options.policy = policy;
     options.allow_other_dt = allow_other_dt;
     options.defer_constraints = defer_constraints;
+    options.extrapolation_margin = extrapolation_margin;
     const std::string_view view = bytes;
     int code;
     {
@@ -193,7 +194,7 @@ PYBIND11_MODULE(_bridge, m) {
           return emagram::relative_humidity(pressure, temperature, humidity);
         }));
   py::class_<Model>(m, "Model")
-      .def(py::init<const py::bytes&, int, bool, bool>())
+      .def(py::init<const py::bytes&, int, bool, bool, double>())
       .def("describe", &Model::describe)
       .def("close", &Model::close);
   py::class_<Columns>(m, "Columns")

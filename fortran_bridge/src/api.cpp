@@ -119,7 +119,7 @@ void deliver(const Struct& filled, Struct* out, const char* what) {
   out->struct_size = size;
 }
 
-emagram_options defaults() { return {sizeof(emagram_options), EMAGRAM_POLICY_ERROR, 0, 0, 0}; }
+emagram_options defaults() { return {sizeof(emagram_options), EMAGRAM_POLICY_ERROR, 0, 0, 0, 0.0}; }
 
 emagram_options chosen(const emagram_options* given) {
   emagram_options options = defaults();
@@ -128,6 +128,9 @@ emagram_options chosen(const emagram_options* given) {
   std::memcpy(&options, given, std::min(given->struct_size, sizeof options));
   if (options.policy < EMAGRAM_POLICY_ERROR || options.policy > EMAGRAM_POLICY_CLIP)
     fail(EMAGRAM_ERROR_ARGUMENT, "options: expected policy error, mask or clip, got code ", options.policy);
+  if (!(options.extrapolation_margin >= 0.0))
+    fail(EMAGRAM_ERROR_ARGUMENT, "options: expected an extrapolation_margin of 0 or more, got ",
+         options.extrapolation_margin);
   return options;
 }
 

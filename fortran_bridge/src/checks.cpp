@@ -42,8 +42,8 @@ std::int32_t check_closable(const Model& model, const double* inputs) {
 }
 
 std::int32_t check_inputs(const Model& model, const double* inputs) {
-  const double* lowest = model.training_minimum().data();
-  const double* highest = model.training_maximum().data();
+  const double* lowest = model.tolerated_minimum().data();
+  const double* highest = model.tolerated_maximum().data();
   bool valid = true, extrapolated = false;
   for (const auto& field : inputs_of(model))
     for (int i = field.offset; i < field.offset + field.size; ++i) {

@@ -195,6 +195,23 @@ void Model::read_tensors(const Tensors& tensors) {
   for (std::size_t i = 0; i < inputs; ++i)
     if (!(training_minimum_[i] <= training_maximum_[i]))
       fail(EMAGRAM_ERROR_FORMAT, "tensor 'inputs.minimum': value ", i, " is not at most that of inputs.maximum");
+  tolerate_margin();
+}
+
+/// The margin is a share of the widest training range among the levels of a field.
+void Model::tolerate_margin() {
+  tolerated_minimum_ = training_minimum_;
+  tolerated_maximum_ = training_maximum_;
+  if (options_.extrapolation_margin == 0.0) return;
+  for (int f = 0; f < n_input_; ++f) {
+    double width = 0.0;
+    for (int i = fields_[f].offset; i < fields_[f].offset + fields_[f].size; ++i)
+      width = std::max(width, training_maximum_[i] - training_minimum_[i]);
+    for (int i = fields_[f].offset; i < fields_[f].offset + fields_[f].size; ++i) {
+      tolerated_minimum_[i] -= options_.extrapolation_margin * width;
+      tolerated_maximum_[i] += options_.extrapolation_margin * width;
+    }
+  }
 }
 
 int Model::find(const std::string& name, int direction) const {

@@ -58,6 +58,9 @@ class Model {
   const Constraints& constraints() const { return constraints_; }
   const std::vector<double>& training_minimum() const { return training_minimum_; }
   const std::vector<double>& training_maximum() const { return training_maximum_; }
+  /// The training range with the margin of the options around it: what lies beyond is extrapolated.
+  const std::vector<double>& tolerated_minimum() const { return tolerated_minimum_; }
+  const std::vector<double>& tolerated_maximum() const { return tolerated_maximum_; }
 
  private:
   void read_manifest(const Json& manifest);
@@ -65,6 +68,7 @@ class Model {
   void read_valid_range(const Json& entry, Field& field) const;
   void read_features(const Json& entries);
   void read_tensors(const Tensors& tensors);
+  void tolerate_margin();
   void self_test(const Json& expectation, const Tensors& tensors) const;
   int find(const std::string& name, int direction) const;
   const Field& expect(const std::string& name, int direction, int dimension) const;
@@ -79,7 +83,7 @@ class Model {
   std::set<std::string> names_;
   std::vector<Feature> features_;
   std::vector<double> feature_mean_, feature_scale_, output_mean_, output_scale_;
-  std::vector<double> training_minimum_, training_maximum_;
+  std::vector<double> training_minimum_, training_maximum_, tolerated_minimum_, tolerated_maximum_;
   Constraints constraints_;
   std::unique_ptr<const Plan> plan_;
 };

@@ -122,7 +122,7 @@ contains
     if (ierr /= 0 .or. settings%source == "conventional") return
     self%settings = settings
     call emagram_open_mpi(self%model, path, MPI_COMM_WORLD, policy=policy_of(settings%on_invalid), &
-      defer_constraints=.true., ierr=ierr, errmsg=errmsg)
+      defer_constraints=.true., extrapolation_margin=settings%extrapolation_margin, ierr=ierr, errmsg=errmsg)
     if (ierr == 0) call self%model%describe(model, ierr, errmsg)
     if (ierr == 0) call check_model(path, model, settings, columns%n_level, time_step, ierr, errmsg)
     allocate (self%block(size(columns%block)))

@@ -55,6 +55,7 @@ module host_settings
     character(len=64) :: model_sha256 = "" !! of the model file; any where it is blank
     character(len=8) :: on_invalid = "mask" !! or clip, or error
     logical :: reject_extrapolated = .false. !! columns outside the training range fall back to the host's physics
+    real(rk) :: extrapolation_margin = 0.0_rk !! [1] of the width of that range which counts to it
     character(len=48) :: variables(size(taken_names)) = "" !! some of taken_names; all where there is none
     type(emagram_coupling) :: coupling
   contains
