@@ -53,6 +53,8 @@ _RATES = tuple(species.rate for species in _SPECIES)
 def climsim_constraints(spec: EmulatorSpec, names: Sequence[str]) -> tuple[Constraint, ...]:
     """The constraints of those names for an emulator, in the order in which they must be applied.
 
+    With `upper_levels`, the others leave water above `TOP_PRESSURE` alone, so that its rates stay zero there.
+
     Args:
         spec: outputs, constants and time step count.
         names: of `CLIMSIM_CONSTRAINTS`, in any order.
@@ -68,7 +70,8 @@ def climsim_constraints(spec: EmulatorSpec, names: Sequence[str]) -> tuple[Const
     if len(set(names)) < len(names):
         raise EmagramError(f"constraints: expected distinct names, got {tuple(names)}")
     chosen = [name for name in CLIMSIM_CONSTRAINTS if name in names]
-    built = tuple(CLIMSIM_CONSTRAINTS[name](spec) for name in chosen)
+    top_pressure = TOP_PRESSURE if "upper_levels" in names else 0.0
+    built = tuple(CLIMSIM_CONSTRAINTS[name](spec, top_pressure) for name in chosen)
     for name, constraint in zip(chosen, built, strict=True):
         _require_outputs(name, constraint, spec)
     return built
@@ -84,30 +87,32 @@ def constrained(spec: EmulatorSpec, names: Sequence[str]) -> EmulatorSpec:
     return replace(spec, inputs=tuple(dict.fromkeys((*spec.inputs, *needed))), constraints=constraints)
 
 
-def _upper_levels(spec: EmulatorSpec) -> Constraint:
-    return UpperLevels("upper_levels", _RATES, _RATES, VAPOR, TOP_PRESSURE, PRESSURE, spec.constants)
+def _upper_levels(spec: EmulatorSpec, top_pressure: float) -> Constraint:
+    return UpperLevels("upper_levels", _RATES, _RATES, VAPOR, top_pressure, PRESSURE, spec.constants)
 
 
-def _shortwave(spec: EmulatorSpec) -> Constraint:
+def _shortwave(spec: EmulatorSpec, top_pressure: float) -> Constraint:
+    del top_pressure
     toa_net = TOA_SHORTWAVE if TOA_SHORTWAVE in spec.outputs else None
     return Shortwave("shortwave", tuple(BANDS), tuple(BANDS.values()), NET_SHORTWAVE, SUNLIGHT, toa_net)
 
 
-def _bounds(spec: EmulatorSpec) -> Constraint:
+def _bounds(spec: EmulatorSpec, top_pressure: float) -> Constraint:
+    del top_pressure
     fluxes = (LONGWAVE_DOWN, *((OLR,) if OLR in spec.outputs else ()))
     return Bounds("bounds", tuple(Minimum(flux, 0.0) for flux in fluxes))
 
 
-def _precipitation(spec: EmulatorSpec) -> Constraint:
-    del spec
+def _precipitation(spec: EmulatorSpec, top_pressure: float) -> Constraint:
+    del spec, top_pressure
     return Precipitation("precipitation", RAIN_AND_SNOW, SNOW)
 
 
-def _positivity(spec: EmulatorSpec) -> Constraint:
-    return Positivity("positivity", _SPECIES, PRESSURE, spec.constants, _time_step(spec))
+def _positivity(spec: EmulatorSpec, top_pressure: float) -> Constraint:
+    return Positivity("positivity", _SPECIES, PRESSURE, spec.constants, _time_step(spec), top_pressure)
 
 
-def _water_and_energy(spec: EmulatorSpec) -> Constraint:
+def _water_and_energy(spec: EmulatorSpec, top_pressure: float) -> Constraint:
     vapor, liquid, ice = _SPECIES
     signs = {TOA_SHORTWAVE: 1, OLR: -1, NET_SHORTWAVE: -1, LONGWAVE_DOWN: -1, LONGWAVE_UP: 1}
     moves = all(rate in spec.outputs for _, rate in WINDS)
@@ -124,6 +129,7 @@ def _water_and_energy(spec: EmulatorSpec) -> Constraint:
         water_variance=WATER_VARIANCE,
         constants=spec.constants,
         time_step=_time_step(spec),
+        top_pressure=top_pressure,
     )
 
 
@@ -144,7 +150,7 @@ def _require_outputs(name: str, constraint: Constraint, spec: EmulatorSpec) -> N
             )
 
 
-CLIMSIM_CONSTRAINTS: Mapping[str, Callable[[EmulatorSpec], Constraint]] = {
+CLIMSIM_CONSTRAINTS: Mapping[str, Callable[[EmulatorSpec, float], Constraint]] = {
     "upper_levels": _upper_levels,
     "shortwave": _shortwave,
     "bounds": _bounds,

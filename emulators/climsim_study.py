@@ -133,7 +133,7 @@ class ClimsimStudy:
         folder.mkdir(parents=True, exist_ok=True)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            emulator = ColumnEmulator(self.spec, network.build(self.spec.layout))
+            emulator = ColumnEmulator(self.config.fitted_spec(self.spec), network.build(self.spec.layout))
         normalisation.apply(emulator)
         trainer = self.config.training.build(
             emulator,
@@ -144,7 +144,9 @@ class ClimsimStudy:
             folder=folder,
             parallel=self.parallel,
         )
-        return Member(network.kind, seed, emulator, trainer.fit(progress))
+        log = trainer.fit(progress)
+        emulator.spec = self.spec
+        return Member(network.kind, seed, emulator, log)
 
     def _member_folder(self, network: str, seed: int) -> Path:
         return self.folder / "members" / f"{network}-{seed}"

@@ -129,6 +129,8 @@ class ClimsimStudyConfig:
             that our host records and ClimSim lacks: with them the energy of a column can be closed.
         constraints: what must hold in every column, names of `climsim_constraints.CLIMSIM_CONSTRAINTS`; the inputs that
             only they need come after those of the set.
+        constrain: where they hold: in "training", whose loss then sees closed columns, or in "prediction" alone: the
+            network is fitted, validated and chosen by its own outputs, and what is scored and exported is closed.
         normalisation: ClimSim's folder of normalisation files; gathered from the training records without.
         networks: each is trained with each seed, and named by its kind.
         seeds: of the initial weights and the minibatches.
@@ -144,6 +146,7 @@ class ClimsimStudyConfig:
     variables: str = "v1"
     extra_outputs: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    constrain: Literal["training", "prediction"] = "training"
     normalisation: Path | None = None
     networks: tuple[NetworkConfig, ...] = (ClimsimMlpConfig(),)
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -161,6 +164,8 @@ class ClimsimStudyConfig:
             if len(set(values)) < len(values):
                 raise EmagramError(f"study '{name}': expected distinct entries, got {values}")
         self._completed(climsim_spec(self.variables, n_level=1, time_step=self.records.time_step))
+        if self.constrain not in ("training", "prediction"):
+            raise EmagramError(f"study 'constrain': expected 'training' or 'prediction', got '{self.constrain}'")
         if not kinds or not self.seeds:
             raise EmagramError("study: expected at least one network and one seed, got none")
         if self.normalisation and self.extra_outputs:
@@ -184,6 +189,10 @@ class ClimsimStudyConfig:
             self.variables, n_level=grid.n_level, time_step=self.records.time_step, cloud_exponents=exponents
         )
         return self._completed(spec)
+
+    def fitted_spec(self, spec: EmulatorSpec) -> EmulatorSpec:
+        """Of the emulator while it is trained: without constraints, where they hold in prediction alone."""
+        return spec if self.constrain == "training" else replace(spec, constraints=())
 
     def _completed(self, spec: EmulatorSpec) -> EmulatorSpec:
         """The spec of a set with the other outputs and what must hold."""

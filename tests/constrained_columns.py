@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -57,6 +59,12 @@ WATER_AND_ENERGY = WaterAndEnergy(
     time_step=TIME_STEP,
 )
 SEQUENCE: tuple[Constraint, ...] = (UPPER, SHORTWAVE, BOUNDS, PRECIPITATION, POSITIVITY, WATER_AND_ENERGY)
+STILL_ALOFT: tuple[Constraint, ...] = (
+    *SEQUENCE[:-2],
+    replace(POSITIVITY, top_pressure=UPPER.top_pressure),
+    replace(WATER_AND_ENERGY, top_pressure=UPPER.top_pressure),
+)
+"""The same, with no water moved in the layers that are upper for the first."""
 OUTPUTS = tuple(dict.fromkeys(name for constraint in SEQUENCE for name in constraint.outputs))
 
 KINDS = (
@@ -124,9 +132,9 @@ def columns(seed: int, n_column: int = 4, n_level: int = 12, kind: str = "ordina
     return fields
 
 
-def apply_all(fields: dict[str, Tensor]) -> dict[str, Tensor]:
+def apply_all(fields: dict[str, Tensor], sequence: tuple[Constraint, ...] = SEQUENCE) -> dict[str, Tensor]:
     """The whole sequence."""
-    for constraint in SEQUENCE:
+    for constraint in sequence:
         fields = constraint.apply(fields)
     return fields
 
@@ -134,6 +142,11 @@ def apply_all(fields: dict[str, Tensor]) -> dict[str, Tensor]:
 def mass(fields: dict[str, Tensor]) -> Tensor:
     """[kg m-2] (n_column, n_level)."""
     return fields["p"].diff(dim=-1) / CONSTANTS.gravity
+
+
+def aloft(fields: dict[str, Tensor], top_pressure: float = UPPER.top_pressure) -> Tensor:
+    """Which layers are upper, of columns that have others (n_column, n_level)."""
+    return 0.5 * (fields["p"][:, 1:] + fields["p"][:, :-1]) < top_pressure
 
 
 def after(fields: dict[str, Tensor], water: str) -> Tensor:

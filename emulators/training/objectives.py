@@ -1,4 +1,4 @@
-"""What training minimises, computed after the constraints, so that it sees closed columns."""
+"""What training minimises, computed after the constraints that the emulator has while it is trained."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -143,9 +143,9 @@ class NormalisedObjectiveConfig:
 class NormalisedObjective:
     """L = Σ_v w_v ρ(e_v) / Σ_v w_v over the packed output values v, mean over columns; e_v = (y_v − t_v) / (σ_v s).
 
-    y are the closed outputs, t the targets, σ the emulator's output scales and s the input that scales the output (1
-    for most); where s is 0, output and target are 0 as well and count as no error. With ClimSim's output scales this
-    is the loss ClimSim trains with (Yu et al. 2023, arXiv:2306.08754).
+    y are the outputs, closed where the emulator has constraints, t the targets, σ the emulator's output scales and s
+    the input that scales the output (1 for most); where s is 0, output and target are 0 as well and count as no error.
+    With ClimSim's output scales this is the loss ClimSim trains with (Yu et al. 2023, arXiv:2306.08754).
 
     Raises:
         EmagramError: if a weight names no output, or nothing has a weight.

@@ -62,6 +62,11 @@ double ConstraintEntry::positive(const char* key) const {
   return value;
 }
 
+double ConstraintEntry::optional_top_pressure() const {
+  const char* key = "top_pressure";
+  return !entry_.contains(key) || number(at(key), key) == 0.0 ? 0.0 : positive(key);
+}
+
 double ConstraintEntry::sign(const Json& term) const {
   const double value = number(at(term, "sign"), "sign");
   if (std::abs(value) != 1.0) refuse("expected 'sign' to be 1 or -1, got ", value);

@@ -41,6 +41,8 @@ class ConstraintEntry {
   double number(const Json& value, const char* key) const;
   /// Positive, and of a magnitude that arithmetic survives.
   double positive(const char* key) const;
+  /// The key "top_pressure" [Pa] of an entry that may lack it: 0, so that no layer is upper.
+  double optional_top_pressure() const;
   /// 1 or -1.
   double sign(const Json& term) const;
 

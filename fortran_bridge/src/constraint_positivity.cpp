@@ -1,4 +1,5 @@
 #include "constraint_entry.hpp"
+#include "upper_layers.hpp"
 #include "water.hpp"
 
 namespace emagram {
@@ -11,21 +12,22 @@ double settle(Water& water, int k, double debt) {
   return left < 0.0 ? -left : 0.0;
 }
 
-/// Layers below zero borrow from those below, then from those above; returns what the column cannot pay.
-double borrow(Water& water) {
+/// Layers below zero borrow from those below, then from those above, of which the first `n_upper` lend nothing; returns
+/// what the column cannot pay.
+double borrow(Water& water, int n_upper) {
   bool negative = false;
   for (int k = 0; k < water.n_level; ++k) negative |= water.after(k) < 0.0;
   if (!negative) return 0.0;
   double debt = 0.0;
   for (int k = 0; k < water.n_level; ++k)
-    if (debt > 0.0 || water.after(k) < 0.0) debt = settle(water, k, debt);
-  for (int k = water.n_level - 1; k >= 0 && debt > 0.0; --k)
+    if ((debt > 0.0 && k >= n_upper) || water.after(k) < 0.0) debt = settle(water, k, debt);
+  for (int k = water.n_level - 1; k >= n_upper && debt > 0.0; --k)
     if (water.after(k) > 0.0) debt = settle(water, k, debt);
   return debt;
 }
 
-/// Takes a debt from all layers in proportion to what they hold, or all of it.
-void pay(Water& water, double debt) {
+/// Takes a debt from these layers in proportion to what they hold, or all of it.
+void pay(Water&& water, double debt) {
   const double held = water.held();
   const double kept = held > debt ? 1.0 - debt / held : 0.0;
   for (int k = 0; k < water.n_level; ++k)
@@ -35,7 +37,7 @@ void pay(Water& water, double debt) {
 /// No negative water after the step: q_k + dt q̇_k ≥ 0.
 /// A layer borrows from those below it, then from those above. What a cloud species cannot pay, the vapour of the
 /// column pays in proportion to what it holds; what the vapour cannot pay is made from nothing, and shows in the budget
-/// of water. A layer that neither borrows nor lends keeps its rate bit for bit.
+/// of water. A layer that neither borrows nor lends keeps its rate bit for bit; upper layers lend nothing.
 class Positivity final : public Constraint {
  public:
   explicit Positivity(const ConstraintEntry& entry)
@@ -43,7 +45,8 @@ class Positivity final : public Constraint {
         n_level_(entry.n_level()),
         interface_pressure_(entry.interface_pressure()),
         gravity_(entry.constant("gravity")),
-        dt_(entry.time_step()) {
+        dt_(entry.time_step()),
+        upper_(entry.optional_top_pressure()) {
     std::vector<int> rates;
     for (const auto& pair : entry.list("species")) {
       species_.push_back(entry.prognostic(pair, "kg kg-1", "kg kg-1 s-1"));
@@ -63,14 +66,15 @@ class Positivity final : public Constraint {
     const auto water = [&](const Prognostic& species) {
       return Water(view(species, inputs, outputs), outputs + species.rate);
     };
+    const int n_upper = upper_.count(inputs + interface_pressure_, n_level_);
     double unpaid = 0.0;  // by the clouds
     for (std::size_t s = 1; s < species_.size(); ++s) {
       auto cloud = water(species_[s]);
-      unpaid += borrow(cloud);
+      unpaid += borrow(cloud, n_upper);
     }
     auto vapor = water(species_[0]);
-    if (unpaid > 0.0) pay(vapor, unpaid);
-    borrow(vapor);
+    if (unpaid > 0.0) pay(vapor.below(n_upper), unpaid);
+    borrow(vapor, n_upper);
   }
 
  private:
@@ -79,9 +83,10 @@ class Positivity final : public Constraint {
   }
 
   int n_level_;
-  int interface_pressure_;           // offset in the row of inputs [Pa] (n_level + 1)
-  double gravity_;                   // [m s-2]
-  double dt_;                        // [s]
+  int interface_pressure_;  // offset in the row of inputs [Pa] (n_level + 1)
+  double gravity_;          // [m s-2]
+  double dt_;               // [s]
+  UpperLayers upper_;
   std::vector<Prognostic> species_;  // vapour first
 };
 

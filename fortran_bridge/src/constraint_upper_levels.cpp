@@ -2,6 +2,7 @@
 
 #include "column_sum.hpp"
 #include "constraint_entry.hpp"
+#include "upper_layers.hpp"
 
 namespace emagram {
 namespace {
@@ -18,7 +19,7 @@ class UpperLevels final : public Constraint {
         water_(entry.outputs("water", EMAGRAM_PER_LAYER, "kg kg-1 s-1")),
         receiver_(entry.output(entry.at("receiver"), EMAGRAM_PER_LAYER, "kg kg-1 s-1")),
         interface_pressure_(entry.interface_pressure()),
-        top_pressure_(entry.positive("top_pressure")),
+        upper_(entry.positive("top_pressure")),
         gravity_(entry.constant("gravity")) {
     for (const int water : water_)
       if (std::find(outputs_.begin(), outputs_.end(), water) == outputs_.end())
@@ -28,27 +29,20 @@ class UpperLevels final : public Constraint {
   }
 
   void residuals(const double* inputs, const double* outputs, double* residual) const override {
-    *residual = water_above(inputs, outputs, n_upper(inputs)) / gravity_;
+    const int n = upper_.count(inputs + interface_pressure_, n_level_);
+    *residual = water_above(inputs, outputs, n) / gravity_;
   }
 
   void apply(const double* inputs, double* outputs) const override {
-    const int n = n_upper(inputs);
-    if (n == 0) return;
     const double* pressure = inputs + interface_pressure_;
+    const int n = upper_.count(pressure, n_level_);
+    if (n == 0) return;
     const double gained = water_above(inputs, outputs, n) / (pressure[n_level_] - pressure[n]);
     for (const int output : outputs_) std::fill_n(outputs + output, n, 0.0);
     for (int k = n; k < n_level_; ++k) outputs[receiver_ + k] += gained;
   }
 
  private:
-  /// None in a column that has no other.
-  int n_upper(const double* inputs) const {
-    const double* pressure = inputs + interface_pressure_;
-    int n = 0;
-    while (n < n_level_ && 0.5 * (pressure[n] + pressure[n + 1]) < top_pressure_) ++n;
-    return n == n_level_ ? 0 : n;
-  }
-
   /// g R [kg m-1 s-3]
   double water_above(const double* inputs, const double* outputs, int n) const {
     const double* pressure = inputs + interface_pressure_;
@@ -63,8 +57,8 @@ class UpperLevels final : public Constraint {
   std::vector<int> water_;    // those [kg kg-1 s-1]
   int receiver_;
   int interface_pressure_;  // offset in the row of inputs [Pa] (n_level + 1)
-  double top_pressure_;     // [Pa]
-  double gravity_;          // [m s-2]
+  UpperLayers upper_;
+  double gravity_;  // [m s-2]
 };
 
 }  // namespace

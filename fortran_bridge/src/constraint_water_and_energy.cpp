@@ -3,6 +3,7 @@
 #include "column_sum.hpp"
 #include "constraint_entry.hpp"
 #include "projection.hpp"
+#include "upper_layers.hpp"
 #include "water.hpp"
 
 namespace emagram {
@@ -11,7 +12,7 @@ namespace {
 /// Closes water and energy at once, by the projection of projection.hpp:
 ///   r_A = Σ m (q̇v + q̇l + q̇i) + P,   P = ρw · precipitation, S = ρw · snowfall [kg m-2 s-1]
 ///   r_B = Σ m [cp Ṫ + (Lv + Lf) q̇v + Lf q̇l + u̇ (u + ½ dt u̇) + …] + Lf (P − S) − R_net [W m-2]
-/// Water that no species can account for is rain.
+/// Water that no species can account for is rain. In upper layers temperature alone changes.
 class WaterAndEnergy final : public Constraint {
  public:
   explicit WaterAndEnergy(const ConstraintEntry& entry);
@@ -38,6 +39,7 @@ class WaterAndEnergy final : public Constraint {
   std::vector<FluxTerm> radiation_;            // net radiation into the column
   double gravity_, fusion_, density_;          // [m s-2], [J kg-1], of liquid water [kg m-3]
   Projection projection_;
+  UpperLayers upper_;
 };
 
 WaterAndEnergy::WaterAndEnergy(const ConstraintEntry& entry)
@@ -54,7 +56,8 @@ WaterAndEnergy::WaterAndEnergy(const ConstraintEntry& entry)
                   entry.positive("water_variance"),
                   entry.constant("heat_capacity_dry_air"),
                   {entry.constant("latent_heat_vaporization") + fusion_, fusion_, 0.0},
-                  entry.time_step()} {
+                  entry.time_step()},
+      upper_(entry.optional_top_pressure()) {
   std::vector<int> rates;
   for (const char* name : {"vapor", "liquid", "ice"}) {
     species_[rates.size()] = entry.prognostic(entry.at(name), "kg kg-1", "kg kg-1 s-1");
@@ -101,9 +104,12 @@ double WaterAndEnergy::energy_imbalance(const double* inputs, const double* outp
   return sum / gravity_ + fusion_ * density_ * (outputs[precipitation_] - outputs[snowfall_]) - net;
 }
 
+/// A species of the layers that are not upper.
 Water WaterAndEnergy::water(int species, const double* inputs, double* outputs) const {
   const auto [state, rate] = species_[species];
-  return {{inputs + state, outputs + rate, inputs + interface_pressure_, n_level_, projection_.dt}, outputs + rate};
+  const double* p = inputs + interface_pressure_;
+  const Water whole({inputs + state, outputs + rate, p, n_level_, projection_.dt}, outputs + rate);
+  return whole.below(upper_.count(p, n_level_));
 }
 
 /// Lowers precipitation by `water` [kg m-2 s-1], not below zero; snow remains a part of it.

@@ -25,6 +25,10 @@ class Water : public WaterView {
  public:
   Water(const WaterView& view, double* writable) : WaterView(view), writable_(writable) {}
 
+  /// Without the first `n_upper` layers, fewer than all.
+  Water below(int n_upper) const {
+    return {{state + n_upper, rate + n_upper, pressure + n_upper, n_level - n_upper, dt}, writable_ + n_upper};
+  }
   /// The rate that leads to `value` ≥ 0 after the step.
   void set(int k, double value);
   /// q̇ ← q̇ − μ max(q + dt q̇, 0) with μ ≤ 1/dt. Layers without water keep their rate.

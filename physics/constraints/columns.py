@@ -41,6 +41,11 @@ class Columns:
         """Of the layers [kg m-2] (..., n_level), float64."""
         return self.pressure.diff(dim=-1) / (self._gravity or math.nan)
 
+    def upper(self, top_pressure: float) -> Tensor:
+        """Which layers are upper, ½ (p_k + p_{k+1}) < p_top [Pa] (..., n_level); none in a column that has no other."""
+        is_upper = 0.5 * (self.pressure[..., :-1] + self.pressure[..., 1:]) < top_pressure
+        return is_upper & ~is_upper.all(dim=-1, keepdim=True)
+
     def layer(self, name: str) -> Tensor:
         """A field of layers, (..., n_level), float64."""
         return self._shaped(name, (*self._shape, self._like.shape[-1] - 1))

@@ -112,6 +112,12 @@ def require_positive(owner: str, what: str, value: object) -> None:
         raise EmagramError(f"constraint '{owner}': expected a positive '{what}', got {value!r}")
 
 
+def require_top_pressure(owner: str, value: object) -> None:
+    """Refuse a pressure above which layers are upper that is neither positive nor 0, which makes none of them so."""
+    if value != 0.0 or isinstance(value, bool):
+        require_positive(owner, "top_pressure", value)
+
+
 def require_time_step(owner: str, time_step: float | None) -> float:
     """The time step; raises EmagramError if there is none."""
     if time_step is None:

@@ -27,6 +27,7 @@ class MoistColumns(NamedTuple):
         kinetic: K̇ [W kg-1] (..., n_level).
         rain_and_snow, snow: P and S [kg m-2 s-1] (...).
         radiation: R_net into the column [W m-2] (...).
+        is_upper: layers whose water nothing changes (..., n_level).
     """
 
     pressure: Tensor
@@ -38,6 +39,7 @@ class MoistColumns(NamedTuple):
     rain_and_snow: Tensor
     snow: Tensor
     radiation: Tensor
+    is_upper: Tensor
 
 
 class Costs(NamedTuple):
@@ -79,6 +81,7 @@ def _project(columns: MoistColumns, costs: Costs, constants: Constants) -> Moist
     """The smallest change; precipitation and temperature close what water cannot."""
     mass = columns.mass.sum(dim=-1)
     present = (columns.waters + costs.time_step * columns.rates).clamp(min=0.0)
+    present = torch.where(columns.is_upper.unsqueeze(-2), 0.0, present)
     available = (columns.mass.unsqueeze(-2) * present).sum(dim=-1)
     weights = costs.weights(constants, columns.mass)
     change = smallest_change(imbalance(columns, constants), mass, available, weights)
@@ -95,10 +98,11 @@ def _project(columns: MoistColumns, costs: Costs, constants: Constants) -> Moist
 
 
 def _close_rounding(columns: MoistColumns, time_step: float, constants: Constants) -> MoistColumns:
-    """What is left of r_A from the layer with most of a water, of r_B from all heating; neither is differentiated."""
+    """What is left of r_A from the lower layer with most of a water, of r_B from all heating; not differentiated."""
     with torch.no_grad():
         residual = imbalance(columns, constants)[0]
         present = columns.mass.unsqueeze(-2) * (columns.waters + time_step * columns.rates)
+        present = torch.where(columns.is_upper.unsqueeze(-2), -torch.inf, present)
         most, at = present.flatten(-2).max(dim=-1, keepdim=True)
         is_rich = most[..., 0] > 2.0 * time_step * residual.abs()
         mass = columns.mass.unsqueeze(-2).expand_as(present).flatten(-2).gather(-1, at)

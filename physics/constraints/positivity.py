@@ -14,7 +14,16 @@ from torch import Tensor
 
 from ..constants import Constants
 from .columns import Columns, not_below_zero, replaced
-from .constraint import Budget, Fields, Prognostic, reading, require_distinct, require_positive, require_time_step
+from .constraint import (
+    Budget,
+    Fields,
+    Prognostic,
+    reading,
+    require_distinct,
+    require_positive,
+    require_time_step,
+    require_top_pressure,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Positivity:
 
     What a layer lacks is taken from the layers below it, then from those above. What a cloud species lacks in the whole
     column is taken from the vapour, from each layer in proportion to its mass of vapour. A layer that neither lacks nor
-    lends keeps its rate bit for bit.
+    lends keeps its rate bit for bit. Upper layers, ½ (p_k + p_{k+1}) < p_top, lend nothing.
 
     Args:
         name: of the constraint and its budget.
@@ -31,8 +40,9 @@ class Positivity:
         interface_pressure: name of the pressure [Pa] (..., n_level + 1).
         constants: of the host; gravity counts.
         time_step: Δt [s].
+        top_pressure: p_top [Pa]; without it every layer lends.
     Raises:
-        EmagramError: if there is no species, one appears twice, or Δt is not positive.
+        EmagramError: if there is no species, one appears twice, Δt is not positive, or p_top is negative.
     """
 
     name: str
@@ -40,10 +50,12 @@ class Positivity:
     interface_pressure: str
     constants: Constants
     time_step: float
+    top_pressure: float = 0.0
 
     def __post_init__(self) -> None:
         require_distinct(self.name, "species", self.outputs)
         require_positive(self.name, "time_step", self.time_step)
+        require_top_pressure(self.name, self.top_pressure)
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
@@ -72,8 +84,9 @@ class Positivity:
         before = torch.stack([columns.mass * self._after(columns, species) for species in self.species])
         if not bool((before < 0.0).any()):
             return dict(fields)
-        clouds, debt = settle(before[1:])
-        vapor, _ = settle(_charge(before[0], debt.sum(dim=0)))
+        is_upper = columns.upper(self.top_pressure)
+        clouds, debt = _borrow(before[1:], is_upper)
+        vapor, _ = _borrow(_charge(before[0], debt.sum(dim=0), is_upper), is_upper)
         after = torch.cat([vapor.unsqueeze(0), clouds])
         changed = {}
         for species, old, new in zip(self.species, before, after, strict=True):
@@ -90,6 +103,7 @@ class Positivity:
             "budgets": [budget.to_manifest() for budget in self.budgets],
             "species": [species.to_manifest() for species in self.species],
             "interface_pressure": self.interface_pressure,
+            **({"top_pressure": self.top_pressure} if self.top_pressure else {}),
         }
 
     @classmethod
@@ -98,13 +112,20 @@ class Positivity:
         with reading(entry, "positivity"):
             species = tuple(Prognostic.from_manifest(item) for item in entry["species"])
             step = require_time_step(entry["name"], time_step)
-            return cls(entry["name"], species, entry["interface_pressure"], constants, step)
+            top_pressure = entry.get("top_pressure", 0.0)
+            return cls(entry["name"], species, entry["interface_pressure"], constants, step, top_pressure)
 
     def _columns(self, fields: Fields) -> Columns:
         return Columns(self.name, fields, self.interface_pressure, self.constants.gravity)
 
     def _after(self, columns: Columns, species: Prognostic) -> Tensor:
         return columns.layer(species.state) + self.time_step * columns.layer(species.rate)
+
+
+def _borrow(amount: Tensor, is_upper: Tensor) -> tuple[Tensor, Tensor]:
+    """As `settle`, but what upper layers (..., n_level) hold stays theirs: they only borrow."""
+    left, debt = settle(torch.where(is_upper, amount.clamp(max=0.0), amount))
+    return torch.where(is_upper, amount.clamp(min=0.0), left), debt
 
 
 def settle(amount: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,9 +166,12 @@ def _sweep(amount: Tensor) -> tuple[Tensor, Tensor]:
     return paid[:, :-1].clamp(min=0.0), (-paid[:, -1]).clamp(min=0.0)
 
 
-def _charge(vapor: Tensor, debt: Tensor) -> Tensor:
-    """Vapour [kg m-2] (..., n_level) less what clouds owe it (...), from each layer by its share, or all there is."""
-    available = vapor.clamp(min=0.0)
+def _charge(vapor: Tensor, debt: Tensor, is_upper: Tensor) -> Tensor:
+    """Vapour [kg m-2] (..., n_level) less what clouds owe it (...), from each layer by its share, or all there is.
+
+    Upper layers (..., n_level) give nothing.
+    """
+    available = torch.where(is_upper, 0.0, vapor.clamp(min=0.0))
     total = available.sum(dim=-1)
     enough = total > debt
     share = torch.where(enough, debt / torch.where(enough, total, 1.0), 1.0) * (debt > 0.0)

@@ -70,12 +70,12 @@ class UpperLevels:
     def residuals(self, fields: Fields) -> dict[str, Tensor]:
         """R [kg m-2 s-1] (...), float64, by the name of the budget; raises EmagramError if a field does not fit."""
         columns = self._columns(fields)
-        return {self.budgets[0].name: self._water_above(columns, self._is_upper(columns))}
+        return {self.budgets[0].name: self._water_above(columns, columns.upper(self.top_pressure))}
 
     def apply(self, fields: Fields) -> dict[str, Tensor]:
         """All fields, with rates that are zero above; raises EmagramError if a field does not fit."""
         columns = self._columns(fields)
-        is_upper = self._is_upper(columns)
+        is_upper = columns.upper(self.top_pressure)
         lower = torch.where(is_upper, 0.0, columns.mass).sum(dim=-1)
         returned = self._water_above(columns, is_upper) / torch.where(lower > 0.0, lower, 1.0)
         changed = {name: torch.where(is_upper, 0.0, columns.layer(name)) for name in self.rates}
@@ -112,12 +112,6 @@ class UpperLevels:
 
     def _columns(self, fields: Fields) -> Columns:
         return Columns(self.name, fields, self.interface_pressure, self.constants.gravity)
-
-    def _is_upper(self, columns: Columns) -> Tensor:
-        """Which layers are upper, none in a column that has no other."""
-        pressure = columns.pressure
-        is_upper = 0.5 * (pressure[..., :-1] + pressure[..., 1:]) < self.top_pressure
-        return is_upper & ~is_upper.all(dim=-1, keepdim=True)
 
     def _water_above(self, columns: Columns, is_upper: Tensor) -> Tensor:
         mass = torch.where(is_upper, columns.mass, 0.0)

@@ -14,7 +14,16 @@ from ..constants import Constants
 from ..errors import EmagramError
 from .column_energy import FluxTerm
 from .columns import Columns, replaced
-from .constraint import Budget, Fields, Prognostic, reading, require_distinct, require_positive, require_time_step
+from .constraint import (
+    Budget,
+    Fields,
+    Prognostic,
+    reading,
+    require_distinct,
+    require_positive,
+    require_time_step,
+    require_top_pressure,
+)
 from .moist_columns import Costs, MoistColumns, close, imbalance
 
 
@@ -25,7 +34,7 @@ class WaterAndEnergy:
     K̇ = Σ u̇ (u + ½ Δt u̇) over the winds, P = ρ_w · precipitation, S = ρ_w · snowfall, R_net = Σ sign · flux. The change
     minimises Σ_k m_k [δT_k² / σ_T² + Σ_s δq_{s,k}² / (σ_q a_{s,k})] with a = max(q + Δt q̇, 0), so that every water of
     the column changes by one factor, and none loses more than it has. Only where no water is free to do so does
-    precipitation close r_A, and temperature r_B.
+    precipitation close r_A, and temperature r_B. In upper layers, ½ (p_k + p_{k+1}) < p_top, a = 0: water stays there.
 
     Args:
         name: of the constraint; its budgets are `<name>_water` and `<name>_energy`.
@@ -39,8 +48,10 @@ class WaterAndEnergy:
         water_variance: σ_q [s-2], per water available.
         constants: of the host.
         time_step: Δt [s].
+        top_pressure: p_top [Pa]; without it no layer is upper.
     Raises:
-        EmagramError: if a name appears twice, there is one wind alone, no radiation, or a number is not positive.
+        EmagramError: if a name appears twice, there is one wind alone, no radiation, p_top is negative, or another
+            number is not positive.
     """
 
     name: str
@@ -55,6 +66,7 @@ class WaterAndEnergy:
     water_variance: float
     constants: Constants
     time_step: float
+    top_pressure: float = 0.0
 
     def __post_init__(self) -> None:
         require_distinct(self.name, "outputs", self.outputs)
@@ -63,6 +75,7 @@ class WaterAndEnergy:
             raise EmagramError(f"constraint '{self.name}': expected two winds or none, got {len(self.winds)}")
         for what in ("temperature_variance", "water_variance", "time_step"):
             require_positive(self.name, what, getattr(self, what))
+        require_top_pressure(self.name, self.top_pressure)
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
@@ -116,6 +129,7 @@ class WaterAndEnergy:
             "radiation": [flux.to_manifest() for flux in self.radiation],
             "temperature_variance": self.temperature_variance,
             "water_variance": self.water_variance,
+            **({"top_pressure": self.top_pressure} if self.top_pressure else {}),
         }
 
     @classmethod
@@ -136,6 +150,7 @@ class WaterAndEnergy:
                 water_variance=entry["water_variance"],
                 constants=constants,
                 time_step=require_time_step(entry["name"], time_step),
+                top_pressure=entry.get("top_pressure", 0.0),
             )
 
     def _read(self, fields: Fields) -> MoistColumns:
@@ -157,6 +172,7 @@ class WaterAndEnergy:
             density * columns.column(self.precipitation),
             density * columns.column(self.snowfall),
             radiation,
+            columns.upper(self.top_pressure),
         )
 
 

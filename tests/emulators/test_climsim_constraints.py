@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+import emagram
 from constrained_columns import ENERGY_CLOSED, WATER_CLOSED
 from emagram.emulators.climsim import climsim_spec, pack_inputs
-from emagram.emulators.climsim_budgets import BUDGETS, ColumnState, column_budgets
-from emagram.emulators.climsim_constraints import CLIMSIM_CONSTRAINTS, climsim_constraints, constrained
+from emagram.emulators.climsim_budgets import BUDGETS, WATERS, ColumnState, column_budgets
+from emagram.emulators.climsim_constraints import CLIMSIM_CONSTRAINTS, TOP_PRESSURE, climsim_constraints, constrained
 from emagram.emulators.climsim_study_config import ClimsimStudyConfig, PartConfig, RecordsConfig
 from emagram.emulators.data.climsim_series import find_series
 from emagram.emulators.data.climsim_stream import ColumnStream
@@ -28,6 +29,7 @@ from emagram.emulators.training.samples import Samples
 from emagram.physics.constants import Constants
 from emagram.physics.errors import EmagramError
 from emagram.physics.variables import find
+from stepping import bind
 from toy_columns import toy_grid, toy_samples
 from toy_series import write_series
 
@@ -207,6 +209,41 @@ def test_the_native_library_replays_the_sequence(tmp_path: Path) -> None:
     samples = whole_samples(spec)
     export(emulator_of(spec, samples), tmp_path / "closed.emg", samples=samples.inputs, name="closed")
     assert load_emulator(tmp_path / "closed.emg").spec == spec
+
+
+@torch.no_grad()
+def test_no_water_moves_above_the_upper_levels_in_either_language(tmp_path: Path) -> None:
+    """Where its state is not negative the rate is exactly 0, in spite of a network that returns anything there."""
+    spec = whole_spec()
+    samples = whole_samples(spec)
+    emulator = emulator_of(spec, samples)
+    pressure = samples.inputs[PRESSURE]
+    upper = 0.5 * (pressure[:, 1:] + pressure[:, :-1]) < TOP_PRESSURE
+    assert int(upper.sum()) >= len(upper)
+    assert all(bool((samples.inputs[state] >= 0.0).all()) for state, _ in WATERS)
+    raw = emulator.decode(emulator.network(emulator.encode(samples.inputs)), samples.inputs)
+    assert bool(emulator.residuals(raw, samples.inputs)["upper_levels_water"].all())
+    outputs = emulator(samples.inputs)
+    assert not emulator.residuals(outputs, samples.inputs)["upper_levels_water"].any()
+    export(emulator, tmp_path / "closed.emg", samples=samples.inputs, name="closed")
+    model = emagram.open(tmp_path / "closed.emg")
+    n = len(upper)
+    native = {name: np.full(value.shape, np.nan) for name, value in outputs.items()}
+    columns = model.columns(n)
+    bind(columns, {name: value.numpy() for name, value in samples.inputs.items()} | native)
+    model.step(columns, n, spec.time_step)
+    assert not columns.budget("upper_levels_water", n)[1].any()
+    for rate in (rate for _, rate in WATERS):
+        assert not outputs[rate][upper].any()
+        assert not native[rate][upper.numpy()].any()
+        assert bool(outputs[rate][~upper].any())
+
+
+def test_without_upper_levels_water_may_move_everywhere() -> None:
+    laws = whole_spec(("positivity", "water_and_energy")).constraints
+    assert all("top_pressure" not in law.to_manifest() for law in laws)
+    laws = whole_spec().constraints
+    assert [law.to_manifest().get("top_pressure") for law in laws if law.name in ("positivity", "column")] == [1e4, 1e4]
 
 
 def study(constraints: tuple[str, ...], extra: tuple[str, ...] = ()) -> ClimsimStudyConfig:

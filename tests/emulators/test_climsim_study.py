@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import netCDF4
 import pytest
@@ -13,11 +14,12 @@ import torch
 
 from emagram.emulators.climsim_evaluation import evaluate_columns
 from emagram.emulators.climsim_scores import Evaluation
-from emagram.emulators.climsim_study import ClimsimStudy
+from emagram.emulators.climsim_study import ClimsimStudy, Member
 from emagram.emulators.climsim_study_config import ClimateConfig, ClimsimStudyConfig, PartConfig, RecordsConfig
 from emagram.emulators.data.climsim_grid import built_in_grid, write_grid
 from emagram.emulators.data.climsim_series import find_series
 from emagram.emulators.data.climsim_stream import ColumnStream
+from emagram.emulators.emulator import ColumnEmulator
 from emagram.emulators.export import load_emulator
 from emagram.emulators.networks import ClimsimMlpConfig, GruConfig
 from emagram.emulators.statistics import stream_normalisation
@@ -27,6 +29,7 @@ from emagram.physics.errors import EmagramError
 from toy_series import write_series
 
 DAY = 86400
+Way = Literal["training", "prediction"]
 
 
 def day(first: int, last: int) -> PartConfig:
@@ -184,6 +187,97 @@ def test_a_study_trains_and_scores_constrained_columns(config: ClimsimStudyConfi
     for name in ("C_surface_shortwave", "D_negative_cloud_ice", "D_sunlight_at_night"):
         closed, violated = (every[name]["prediction"]["max_abs"] for every in budgets)
         assert closed <= 1e-16 + 1e-10 * violated < violated, name
+
+
+CLOSABLE = ("upper_levels", "shortwave", "bounds", "precipitation", "positivity")
+"""All but the one that needs fluxes that toy records lack."""
+
+
+@pytest.fixture(scope="module")
+def predicting(config: ClimsimStudyConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[ClimsimStudyConfig, Path]:
+    """A study whose constraints hold in prediction alone, and its run folder."""
+    small = replace(config, variables="v2", networks=(ClimsimMlpConfig(hidden=(16,)),), seeds=(0,), heldout=())
+    predicting = replace(small, constraints=CLOSABLE, constrain="prediction")
+    folder = tmp_path_factory.mktemp("predicting")
+    ClimsimStudy(predicting, folder).run()
+    return predicting, folder
+
+
+def member(config: ClimsimStudyConfig, folder: Path) -> Member:
+    (only,) = ClimsimStudy(config, folder)._train()
+    return only
+
+
+def worst(emulator: ColumnEmulator, study: ClimsimStudy) -> dict[str, float]:
+    budgets = evaluate_columns(emulator, study.climates["present"].ordered(), study.grid).budgets
+    names = ("C_surface_shortwave", "D_negative_cloud_ice", "D_sunlight_at_night")
+    return {name: budgets[name]["prediction"]["max_abs"] for name in names}
+
+
+def test_constraints_in_prediction_do_not_touch_training(
+    predicting: tuple[ClimsimStudyConfig, Path], tmp_path: Path
+) -> None:
+    """Bit for bit the weights and losses of a study without them; the same in training lead to others."""
+    ours = member(*predicting)
+    free = member(replace(predicting[0], constraints=()), tmp_path / "free")
+    seen = member(replace(predicting[0], constrain="training"), tmp_path / "seen")
+    weights, others = dict(ours.emulator.network.named_parameters()), dict(seen.emulator.network.named_parameters())
+    for name, value in free.emulator.network.named_parameters():
+        assert torch.equal(weights[name], value)
+        assert not torch.equal(others[name], value)
+    for loss in ("train_loss", "validation_loss"):
+        assert [row[loss] for row in ours.log] == [row[loss] for row in free.log] != [row[loss] for row in seen.log]
+
+
+def test_what_predicts_is_closed_all_the_same(predicting: tuple[ClimsimStudyConfig, Path]) -> None:
+    """The scores, and the model file with the weights of training; not the network itself."""
+    config, folder = predicting
+    study, ours = ClimsimStudy(config, folder), member(config, folder)
+    written = Evaluation.read(folder / "members" / "climsim_mlp-0" / "evaluation-present")
+    exported = load_emulator(folder / "best.emg")
+    assert [law.name for law in exported.spec.constraints] == list(CLOSABLE)
+    for name, value in exported.network.named_parameters():
+        assert torch.equal(value, dict(ours.emulator.network.named_parameters())[name])
+    free = copy.deepcopy(ours.emulator)
+    free.spec = replace(free.spec, constraints=())
+    violated = worst(free, study)
+    for closed in (
+        {name: written.budgets[name]["prediction"]["max_abs"] for name in violated},
+        worst(exported, study),
+    ):
+        assert all(closed[name] <= 1e-16 + 1e-10 * violated[name] < violated[name] for name in violated)
+
+
+def stop(epoch: int) -> None:
+    raise KeyboardInterrupt(f"after epoch {epoch}")
+
+
+@pytest.mark.parametrize(("way", "other"), [("training", "prediction"), ("prediction", "training")])
+def test_one_way_of_training_does_not_continue_the_other(
+    predicting: tuple[ClimsimStudyConfig, Path], tmp_path: Path, way: Way, other: Way
+) -> None:
+    """Neither in the run folder nor from a checkpoint in another; its own it continues to the same bits."""
+    mine = replace(predicting[0], constrain=way, training=TrainingConfig(epochs=2, checkpoint_interval=1))
+    theirs = replace(mine, constrain=other)
+    study = ClimsimStudy(mine, tmp_path / "stopped")
+    normalisation = mine.build_normalisation(study.spec, study.streams["train"])
+    with pytest.raises(KeyboardInterrupt, match="after epoch 1"):
+        study._train_member(mine.networks[0], 0, normalisation, stop)
+    with pytest.raises(EmagramError, match="expected the same configuration"):
+        ClimsimStudy(theirs, study.folder)
+    shutil.copytree(study.folder / "members", tmp_path / "other" / "members")
+    with pytest.raises(EmagramError, match=r"checkpoint .*: expected constraints"):
+        member(theirs, tmp_path / "other")
+    continued, whole = member(mine, study.folder), member(mine, tmp_path / "whole")
+    assert [row["validation_loss"] for row in continued.log] == [row["validation_loss"] for row in whole.log]
+    for mine_value, value in zip(continued.emulator.parameters(), whole.emulator.parameters(), strict=True):
+        assert torch.equal(mine_value, value)
+    assert [law.name for law in continued.emulator.spec.constraints] == list(CLOSABLE)
+
+
+def test_constraints_hold_in_training_or_in_prediction(config: ClimsimStudyConfig) -> None:
+    with pytest.raises(EmagramError, match="study 'constrain': expected 'training' or 'prediction', got 'never'"):
+        replace(config, constrain="never")  # type: ignore[arg-type]
 
 
 def test_a_step_in_two_parts_is_refused(config: ClimsimStudyConfig, tmp_path: Path) -> None:

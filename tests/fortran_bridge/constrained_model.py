@@ -103,6 +103,15 @@ def constraint_entries() -> dict[str, Entry]:
     return {entry["type"]: entry for entry in entries}
 
 
+def entries_still_aloft(top_pressure: float = 1.0e4) -> dict[str, Entry]:
+    """The same, but no water moves in the layers that are upper for the first."""
+    able = ("upper_levels", "positivity", "water_and_energy")
+    return {
+        kind: entry | ({"top_pressure": top_pressure} if kind in able else {})
+        for kind, entry in constraint_entries().items()
+    }
+
+
 def write_constrained(path: Path, constraints: Sequence[Mapping[str, Any]], n_level: int = 24, **manifest: Any) -> Path:
     """A model file whose network returns zeros, but for what its constraints make of them; `manifest` overrides."""
     inputs, outputs = [_entry(name, n_level) for name in INPUTS], [_entry(name, n_level) for name in OUTPUTS]

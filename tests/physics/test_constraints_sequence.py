@@ -20,12 +20,14 @@ from constrained_columns import (
     PRECIPITATION,
     SEQUENCE,
     SHORTWAVE,
+    STILL_ALOFT,
     TIME_STEP,
     UPPER,
     WATER_AND_ENERGY,
     WATER_CLOSED,
     WATERS,
     after,
+    aloft,
     apply_all,
     columns,
     mass,
@@ -37,13 +39,15 @@ CLOSED_FLOAT32 = {"column_water": 1.0e-10, "column_energy": 1.0e-3}  # rounding 
 SAME = 1.0e-12  # of an output's magnitude: what a second application may change
 
 
-@given(st.integers(0, 2**31), st.integers(1, 40), st.sampled_from(KINDS))
+@given(st.integers(0, 2**31), st.integers(1, 40), st.sampled_from(KINDS), st.booleans())
 @settings(deadline=None)
-def test_every_column_closes_and_obeys(seed: int, n_level: int, kind: str) -> None:
+def test_every_column_closes_and_obeys(seed: int, n_level: int, kind: str, still: bool) -> None:
     fields = columns(seed, 6, n_level, kind)
-    closed = apply_all(fields)
+    closed = apply_all(fields, STILL_ALOFT if still else SEQUENCE)
     residual = WATER_AND_ENERGY.residuals(closed)
-    had_water = sum((mass(fields) * fields[f"q{water}"]).sum(dim=1) for water in WATERS) >= 0.0
+    kept = aloft(fields) & still  # what is there serves no other layer
+    given_away = {water: torch.where(kept, fields[f"q{water}"].clamp(max=0.0), fields[f"q{water}"]) for water in WATERS}
+    had_water = sum((mass(fields) * given_away[water]).sum(dim=1) for water in WATERS) >= 0.0
     assert kind == "negative water" or bool(had_water.all())
     assert not had_water.any() or float(residual["column_water"][had_water].abs().max()) <= WATER_CLOSED
     assert float(residual["column_energy"].abs().max()) <= ENERGY_CLOSED
@@ -153,6 +157,10 @@ def test_manifest_round_trip() -> None:
     entries = [constraint.to_manifest() for constraint in SEQUENCE]
     assert from_manifest(entries, CONSTANTS, TIME_STEP) == SEQUENCE
     assert from_manifest([entry | {"new": 1} for entry in entries], CONSTANTS, TIME_STEP) == SEQUENCE
+    assert [kind for entry in entries for kind in [entry["type"]] if "top_pressure" in entry] == ["upper_levels"]
+    still = [constraint.to_manifest() for constraint in STILL_ALOFT]
+    assert from_manifest(still, CONSTANTS, TIME_STEP) == STILL_ALOFT != SEQUENCE
+    assert from_manifest([entry | {"top_pressure": 0} for entry in entries[4:]], CONSTANTS, TIME_STEP) == SEQUENCE[4:]
     for entry, constraint in zip(entries, SEQUENCE, strict=True):
         assert entry["budgets"] == [{"name": b.name, "unit": b.unit} for b in constraint.budgets]
         assert {b.name for b in constraint.budgets} == set(constraint.residuals(columns(1)))
@@ -184,6 +192,9 @@ def test_every_missing_key_and_field_is_named(constraint: Constraint) -> None:
         (2, {"minimum": [{"output": "olr", "value": float("inf")}]}, "minimum of 'olr': expected a finite number"),
         (3, {"snow": "rain"}, "expected distinct outputs"),
         (4, {"species": []}, "expected distinct species"),
+        (4, {"top_pressure": -1.0}, "expected a positive 'top_pressure', got -1.0"),
+        (5, {"top_pressure": None}, "expected a positive 'top_pressure', got None"),
+        (5, {"top_pressure": float("nan")}, "expected a positive 'top_pressure', got nan"),
         (5, {"winds": [{"state": "u", "rate": "du"}]}, "expected two winds or none, got 1"),
         (5, {"water_variance": 0.0}, "expected a positive 'water_variance', got 0.0"),
         (5, {"radiation": [{"name": "olr", "sign": 2}]}, "flux 'olr': expected sign 1 or -1, got 2"),

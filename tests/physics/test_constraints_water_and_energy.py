@@ -20,10 +20,12 @@ from constrained_columns import (
     PRECIPITATION,
     RATES,
     SEQUENCE,
+    STILL_ALOFT,
     TIME_STEP,
     WATER_AND_ENERGY,
     WATERS,
     after,
+    aloft,
     apply_all,
     columns,
     mass,
@@ -38,16 +40,13 @@ VARIANCES = (WATER_AND_ENERGY.temperature_variance, WATER_AND_ENERGY.water_varia
 
 def prepared(seed: int, n_column: int, n_level: int, kind: str = "ordinary") -> dict[str, Tensor]:
     """Columns as the constraints before this one leave them."""
-    fields = columns(seed, n_column, n_level, kind)
-    for constraint in SEQUENCE[:-1]:
-        fields = constraint.apply(fields)
-    return fields
+    return apply_all(columns(seed, n_column, n_level, kind), SEQUENCE[:-1])
 
 
-def dense_solution(fields: dict[str, Tensor], column: int, residual: Array) -> Array:
+def dense_solution(fields: dict[str, Tensor], column: int, residual: Array, top_pressure: float) -> Array:
     """The smallest change [δT, δq_v, δq_l, δq_i] of one column, from the whole system of its optimality conditions."""
-    m = mass(fields)[column].numpy()
-    available = [np.maximum(after(fields, water)[column].numpy(), 0.0) for water in WATERS]
+    m, is_lower = mass(fields)[column].numpy(), ~aloft(fields, top_pressure)[column].numpy()
+    available = [is_lower * np.maximum(after(fields, water)[column].numpy(), 0.0) for water in WATERS]
     # in units in which every change costs its square; water that is not there cannot change
     unit = np.concatenate([np.sqrt(VARIANCES[0] / m), *(np.sqrt(VARIANCES[1] * a / m) for a in available)])
     rows = np.stack(
@@ -62,17 +61,21 @@ def dense_solution(fields: dict[str, Tensor], column: int, residual: Array) -> A
     return unit * np.linalg.solve(system, right)[:n]
 
 
+@pytest.mark.parametrize("top_pressure", [0.0, 1.0e4, 3.0e4])
 @pytest.mark.parametrize("kind", ["ordinary", "saturated", "thin layers", "night"])
-def test_the_change_is_the_smallest_one(kind: str) -> None:
+def test_the_change_is_the_smallest_one(kind: str, top_pressure: float) -> None:
+    """With any number of layers whose water is not to change."""
     fields = prepared(4, 20, 12, kind)
-    residuals = torch.stack(list(WATER_AND_ENERGY.residuals(fields).values()), dim=1).numpy()
-    closed = WATER_AND_ENERGY.apply(fields)
+    law = replace(WATER_AND_ENERGY, top_pressure=top_pressure)
+    residuals = torch.stack(list(law.residuals(fields).values()), dim=1).numpy()
+    assert (top_pressure > 0.0) == bool(aloft(fields, top_pressure).any())
+    closed = law.apply(fields)
     change = torch.cat([closed[name] - fields[name] for name in ("dT", *RATES)], dim=1).numpy()
     checked = 0
     for column, residual in enumerate(residuals):
         if not all(bool((after(closed, w)[column] > 0.0)[after(fields, w)[column] > 0.0].all()) for w in WATERS):
             continue  # a bound is active there
-        expected = dense_solution(fields, column, residual)
+        expected = dense_solution(fields, column, residual, top_pressure)
         for part, want in zip(np.split(change[column], 4), np.split(expected, 4), strict=True):
             np.testing.assert_allclose(part, want, rtol=1e-7, atol=1e-9 * np.abs(want).max() + 1e-19)
         checked += 1
@@ -162,16 +165,20 @@ def test_without_winds_no_kinetic_energy() -> None:
 SCALES = {"dT": 1e-5, "dqv": 1e-8, "dql": 1e-8, "dqi": 1e-9, "rain": 1e-8, "snow": 1e-8, "du": 1e-4, "dv": 1e-4}
 
 
+@pytest.mark.parametrize("still", [False, True])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "no rain"])  # where rain and snow have a kink
-def test_gradients_match_finite_differences(kind: str) -> None:
+def test_gradients_match_finite_differences(kind: str, still: bool) -> None:
     """Through the whole sequence, in units in which outputs are of order one; the kinks lie elsewhere."""
     fields = columns(21, 2, 3, kind)
+    if still:  # the first of the three layers
+        fields["p"][:, 1] = 1.5e4
+    assert bool(aloft(fields)[:, 0].all()) or not still
     names = [*OUTPUTS, "du", "dv"]
     scale = {name: SCALES.get(name, 100.0) for name in names}
 
     def close(*values: Tensor) -> tuple[Tensor, ...]:
         given = {name: value * scale[name] for name, value in zip(names, values, strict=True)}
-        closed = apply_all({**fields, **given})
+        closed = apply_all({**fields, **given}, STILL_ALOFT if still else SEQUENCE)
         return tuple(closed[name] / scale[name] for name in names)
 
     values = tuple((fields[name] / scale[name]).requires_grad_() for name in names)
