@@ -245,3 +245,32 @@ def test_an_output_in_a_unit_with_an_offset(tiny_model: Path, tmp_path: Path) ->
     model.step(columns, 4, TIME_STEP)
     np.testing.assert_allclose(outputs["toa_outgoing_flux"], expected - 273.15, rtol=1e-14, atol=1e-12)
     np.testing.assert_allclose(columns.budget("column", 4)[1], 0.0, atol=FLOAT64_RESIDUAL)
+
+
+def test_the_margin_is_a_share_of_the_widest_training_range_of_a_field(tiny_model: Path, tmp_path: Path) -> None:
+    """Level 2 of the temperature: a column lies beyond its range by so much of the width of the widest level."""
+    where = N_LEVEL + 1 + np.arange(N_LEVEL)  # the temperatures among the inputs
+    tiny = TinyModel()
+    tiny.minimum[where], tiny.maximum[where] = 0.0, 1000.0
+    tiny.minimum[where[2]], tiny.maximum[where[2]] = 240.0, 250.0
+    tiny.minimum[where[5]], tiny.maximum[where[5]] = 200.0, 300.0  # the widest but one
+    tiny.minimum[[i for i in range(len(tiny.minimum)) if i not in where]] = -1e6
+    tiny.maximum[[i for i in range(len(tiny.maximum)) if i not in where]] = 1e6
+    narrow = [k for k in range(N_LEVEL) if k not in (2, 5)]
+    tiny.minimum[where[narrow]], tiny.maximum[where[narrow]] = 250.0, 250.0
+    path = tiny.write(tmp_path / "margin.emg", manifest=loosely(tiny_model))
+    inputs = tiny_columns(4)
+    inputs["air_temperature"][:] = 250.0
+    inputs["air_temperature"][:, 2] = [250.5, 259.0, 270.5, 230.5]  # beyond by 0.5, 9, 20.5 and 9.5 of 100
+    for margin, expected in ((0.0, [1, 1, 1, 1]), (0.1, [0, 0, 1, 0]), (0.2, [0, 0, 1, 0]), (0.21, [0, 0, 0, 0])):
+        model = emagram.open(path, extrapolation_margin=margin)
+        outputs, columns = outputs_for(model, 4), model.columns(4)
+        bind(columns, inputs | outputs)
+        model.step(columns, 4, TIME_STEP)
+        assert columns.status(4).tolist() == expected
+
+
+def test_a_margin_that_is_no_number_is_refused(tiny_model: Path) -> None:
+    for margin in (-0.1, float("nan")):
+        with pytest.raises(BridgeError, match="expected an extrapolation_margin of 0 or more"):
+            emagram.open(tiny_model, extrapolation_margin=margin)

@@ -244,9 +244,28 @@ def test_columns_outside_the_training_range_can_be_rejected(model: Path, tmp_pat
     kept = run(online_case(emulator(beyond)), output=tmp_path / "kept")
     assert summary(kept)["extrapolated_fraction"] == pytest.approx(1.0)
     assert daily_share(kept)[1] == 1.0
+    wide = 1e30
+    within = run(online_case(emulator(beyond, extrapolation_margin=wide)), output=tmp_path / "within")
+    assert summary(within)["extrapolated_fraction"] == pytest.approx(1.0)  # a range without width has no margin
     rejected = run(online_case(emulator(beyond, reject_extrapolated=True)), output=tmp_path / "rejected")
     assert summary(rejected)["rejected_fraction"] == pytest.approx(1.0)
     assert daily_share(rejected)[1] == 0.0
+
+
+def test_a_margin_tolerates_what_lies_a_little_beyond_the_training_range(model: Path, tmp_path: Path) -> None:
+    """Four days in other weather leave the range of two days a little, but not by twice its width."""
+    fractions = [
+        summary(
+            run(
+                online_case(emulator(model, extrapolation_margin=margin, reject_extrapolated=True), seed=8),
+                output=tmp_path / f"{margin}",
+            )
+        )["rejected_fraction"]
+        for margin in (0.0, 0.3, 3.0)
+    ]
+    assert fractions[0] > 0.9
+    assert fractions[0] > fractions[1] >= fractions[2]
+    assert fractions[2] < 0.5
 
 
 def heat(per_day: float) -> Any:
