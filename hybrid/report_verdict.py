@@ -47,10 +47,12 @@ def _join(*sentences: str) -> str:
 
 def subject(judgement: Judgement) -> str:
     """Who stepped the columns, as the subject of a sentence."""
-    return {
+    who = {
         "emulator": "the emulator in place of the column physics",
         "blend": "the emulator blended with the column physics",
     }.get(judgement.physics, "conventional column physics")
+    names = " and ".join(text(name.replace("_", " ")) for name in judgement.taken)
+    return f"{who} for {names} alone" if names else who
 
 
 def _stability(judgement: Judgement) -> str:

@@ -44,6 +44,7 @@ class Judgement:
     Attributes:
         run, against: names of the run folders.
         physics: of the run: conventional, emulator or blend.
+        taken: what alone is taken from the emulator, of a partial coupling; empty where that is everything.
         model_sha256: of its model file; None without one.
         first_day, last_day: [day] since the start of the run: begin and end of the compared days, equal if none.
         days_in_mean: [day] of the records that are compared.
@@ -65,6 +66,7 @@ class Judgement:
     run: str
     against: str
     physics: str
+    taken: tuple[str, ...]
     model_sha256: str | None
     first_day: float
     last_day: float
@@ -171,6 +173,7 @@ def judge(
         run=_name(ours),
         against=_name(theirs),
         physics=ours.physics,
+        taken=ours.taken,
         model_sha256=ours.summary.get("model_sha256"),
         first_day=first,
         last_day=first + (records.stop - records.start) * ours.days_in_mean,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from emagram.hybrid.judging.judgement import Judgement, judge
+from emagram.hybrid.physics_config import VARIABLES
 from emagram.hybrid.report import write_report
 from judged_runs import EMULATOR, GRID, N_COLUMN, Fields, made_up_fields, made_up_run, write_budgets
 from pages import Page, pictures_of_self_contained, read, words
@@ -56,7 +57,7 @@ def warm(fields: Fields) -> None:
 
 def runs(folder: Path, *, closes: bool = True, **changes: Any) -> list[Path]:
     """A run with an emulator, a conventional one, and one with other weather."""
-    online = made_up_run(folder / "online", warm, n_record=N_DAY, physics=EMULATOR, **(CASE | changes))
+    online = made_up_run(folder / "online", warm, n_record=N_DAY, **({"physics": EMULATOR} | CASE | changes))
     residuals = {"residual_before_energy_w_m2": [31.5] * N_DAY, "residual_before_water_kg_m2_s": [2e-5] * N_DAY}
     residuals["residual_energy_w_m2_emulator"] = [3e-12 if closes else 3e-3] * N_DAY
     write_budgets(online / "budgets.csv", N_DAY, **residuals)
@@ -264,3 +265,13 @@ def test_the_summary_of_a_run_that_is_missing_is_no_error(tmp_path: Path) -> Non
     (run / "summary.json").unlink()
     assert "state SHA-256 none" in words(write_report(run, judgement, run))
     assert json.loads((run / "configuration.json").read_text())["name"] == "online"
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_partial_coupling_is_not_called_the_whole_physics(tmp_path: Path) -> None:
+    taken = ["air_temperature", "precipitation"]
+    text = words(report_of(tmp_path / "some", physics=EMULATOR | {"variables": taken}))
+    assert text.count("the emulator in place of the column physics for air temperature and precipitation alone") == 2
+    every = words(report_of(tmp_path / "all", physics=EMULATOR | {"variables": list(VARIABLES)}))
+    assert "the emulator in place of the column physics the columns" in every
+    assert " alone" not in every.split("Climate beside")[0].replace("weather alone", "")
