@@ -24,7 +24,7 @@ from .report_tables import (
     speed_table,
     worst_columns_table,
 )
-from .report_verdict import closes, days, describe_stop, percent, subject, value, weather_ratio, write_verdict
+from .report_verdict import closes, days, describe_stop, percent, span, subject, value, weather_ratio, write_verdict
 
 REPORT_NAME = "report.html"
 TEMPLATE = Path(__file__).with_name(REPORT_NAME)
@@ -205,16 +205,23 @@ def _limits(judgement: Judgement, case: Mapping[str, Any]) -> str:
     items = [
         "Columns without dynamics: nothing is carried from one to its neighbour, winds are relaxed to given ones, and "
         "large-scale forcing is the same whatever the physics answers.",
-        f"Relaxation of temperature and humidity over {case['forcing']['temperature_relaxation_days']:g} and "
-        f"{case['forcing']['humidity_relaxation_days']:g} days (0 for none) holds columns near a climate: a bias here "
-        "is smaller than it would be without.",
-        f"{days(judgement.survival.asked_days).capitalize()} of one season; weather of other seasons, other climates "
-        "and long drifts are not tested here.",
+        *_relaxation(case["forcing"]),
+        f"{span(judgement).capitalize()}; other weather, other climates and longer drifts are not tested here.",
         "The truth is the host's own column physics, which is simple; an emulator of it is no better than it.",
-        "Floors are of one replica each.",
+        *(["Floors are of one replica each."] if judgement.floors else ["No replica says how far weather carries."]),
         "Times are of one run on one machine, without its other load known.",
     ]
     return "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
+
+
+def _relaxation(forcing: Mapping[str, Any]) -> list[str]:
+    held = [
+        f"{name} over {days(forcing[f'{name}_relaxation_days'])}"
+        for name in ("temperature", "humidity")
+        if forcing[f"{name}_relaxation_days"]
+    ]
+    held_near = "holds columns near a climate: a bias here is smaller than it would be without."
+    return [f"Relaxation of {text(' and of '.join(held))} {held_near}"] if held else []
 
 
 def _repeat(judgement: Judgement, run: Path) -> str:

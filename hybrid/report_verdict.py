@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..emulators.data.noleap import DAYS_OF_YEAR
 from .judging.floors import FloorRatio
 from .judging.judgement import Judgement
 from .markup import fixed, scientific, text
@@ -10,6 +11,7 @@ FLUX_LIMITS = {"energy": 1.0e-10, "water": 1.0e-15}
 """[W m-2], [kg m-2 s-1]; what rates against fluxes of real64 outputs must stay below."""
 STATE_LIMITS = {"energy": 1.0e-8, "water": 1.0e-14}
 """[W m-2], [kg m-2 s-1]; likewise what a column gains in a day, whose totals are rounded."""
+DAYS_OF_SEASON = 92
 UNITS = {"energy": "W m⁻²", "water": "kg m⁻² s⁻¹"}
 WEATHER = "other weather"
 
@@ -56,12 +58,18 @@ def subject(judgement: Judgement) -> str:
 
 
 def _stability(judgement: Judgement) -> str:
-    survival = judgement.survival
-    who = subject(judgement)
+    survival, done, who = judgement.survival, judgement.interventions, subject(judgement)
     if survival.stopped is None:
+        rejected = 0.0 if done is None else done.rejected_fraction
+        help_ = f", with {percent(rejected)} of columns and steps left to the host's physics" if rejected else ""
         return (
-            f"<b>It was stable.</b> With {who} the columns stayed within physical bounds for all "
+            f"<b>It was stable{help_}.</b> With {who} the columns stayed within physical bounds for all "
             f"{days(survival.online_days)} after the spin-up."
+        )
+    if judgement.stopped_in_spin_up:
+        return (
+            "<b>Nothing is known of the emulator.</b> Conventional physics left physical bounds in the spin-up, before "
+            f"the emulator's first step. {describe_stop(judgement)}"
         )
     return (
         f"<b>It was not stable.</b> With {who} the columns left physical bounds after "
@@ -180,9 +188,16 @@ def _speed(judgement: Judgement) -> str:
 def _what_it_is_not(judgement: Judgement) -> str:
     return (
         "<b>What it is not:</b> a climate simulation. Columns are stepped without dynamics under prescribed "
-        f"large-scale forcing, which holds them near a climate, for {days(judgement.survival.asked_days)} of one "
-        "season; in a model with dynamics an emulator's errors feed back."
+        f"large-scale forcing, which holds them near a climate, for {span(judgement)}; in a model with dynamics an "
+        "emulator's errors feed back."
     )
+
+
+def span(judgement: Judgement) -> str:
+    """How long it ran online, and in how much of a year."""
+    lived = judgement.survival.online_days
+    part = " of one season" if lived <= DAYS_OF_SEASON else " of less than a year" if lived < DAYS_OF_YEAR else ""
+    return f"{days(float(fixed(lived)))}{part}"
 
 
 def times(ratio: float) -> str:

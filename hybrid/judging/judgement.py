@@ -86,6 +86,12 @@ class Judgement:
     speed: Speed
     offline_r2: Mapping[str, float]
 
+    @property
+    def stopped_in_spin_up(self) -> bool:
+        """Whether the run stopped before its emulator's first step, so that it says nothing of it."""
+        stopped = self.survival.stopped
+        return stopped is not None and self.physics != "conventional" and stopped["day"] < self.first_day
+
     def to_json(self) -> str:
         """Everything, arrays as lists, with null for what is not a finite number."""
         content = {"format": FORMAT, "headline": headline(self)} | dataclasses.asdict(self)

@@ -44,6 +44,7 @@ R2 = {
     "toa_outgoing_longwave_flux": 0.96875,
 }
 N_DAY = 4
+PHYSICS = (("online", EMULATOR), ("conventional", None))
 
 
 def warm(fields: Fields) -> None:
@@ -124,7 +125,7 @@ def test_report_is_the_same_every_time_and_leaves_nothing_else(tmp_path: Path) -
 
 def test_verdict_says_what_the_numbers_say(report: Path) -> None:
     text = words(report)
-    assert "It was stable. With the emulator in place of the column physics" in text
+    assert "of columns and steps left to the host's physics. With the emulator in place of the column physics" in text
     assert "for all 4 days after the spin-up" in text
     assert "Energy and water close." in text
     assert "within 3.0 × 10⁻¹² W m⁻²" in text
@@ -275,3 +276,39 @@ def test_a_partial_coupling_is_not_called_the_whole_physics(tmp_path: Path) -> N
     every = words(report_of(tmp_path / "all", physics=EMULATOR | {"variables": list(VARIABLES)}))
     assert "the emulator in place of the column physics the columns" in every
     assert " alone" not in every.split("Climate beside")[0].replace("weather alone", "")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_that_its_host_carried_is_not_simply_stable(tmp_path: Path) -> None:
+    def carry(fields: Fields) -> None:
+        fields["emulator_rejected"] += 0.5
+
+    conventional = made_up_run(tmp_path / "conventional", **CASE)
+    for name, edit, verdict in (
+        ("carried", carry, "It was stable, with 50 % of columns and steps left to the host's physics."),
+        ("alone", lambda _: None, "It was stable. With the emulator in place of the column physics the columns"),
+    ):
+        online = made_up_run(tmp_path / name, edit, physics=EMULATOR, **CASE)
+        assert verdict in words(write_report(online, judge(online, conventional), online))
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_an_end_in_the_spin_up_is_not_the_emulators(tmp_path: Path) -> None:
+    changes = {"physics": EMULATOR | {"spin_up_days": 9}, "stopped": STOPPED | {"after": "convection"}, "days": 20}
+    text = words(report_of(tmp_path, **changes))
+    assert "Nothing is known of the emulator. Conventional physics left physical bounds in the spin-up" in text
+    assert "It was not stable" not in text
+    first_step = words(report_of(tmp_path / "later", **(changes | {"physics": EMULATOR | {"spin_up_days": 2}})))
+    assert "It was not stable. With the emulator" in first_step
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(("n_day", "span"), [(93, "93 days of less than a year;"), (366, "366 days; in a model")])
+def test_a_long_run_is_not_of_one_season(tmp_path: Path, n_day: int, span: str) -> None:
+    free = CASE | {"forcing": {"temperature_relaxation_days": 0.0, "humidity_relaxation_days": 5.0}}
+    runs = [made_up_run(tmp_path / name, n_record=n_day, physics=physics, **free) for name, physics in PHYSICS]
+    text = words(write_report(runs[0], judge(*runs), runs[0]))
+    assert span in text
+    assert "one season" not in text
+    assert "Relaxation of humidity over 5 days holds" in text
+    assert "No replica says" in text
