@@ -153,10 +153,11 @@ def judge(
         run: its folder; of a run with an emulator what follows the spin-up is judged.
         against: folder of the conventional run.
         replicas: folders of further conventional runs, such as those with a `[perturbation]`, each a floor.
-        offline: folder of the study that trained the emulator.
+        offline: folder of the study that trained the emulator, and still has its model file.
     Raises:
         EmagramError: if a folder is none of a run, a file is missing or damaged, the runs have other columns, levels,
-            days in a mean or starts, or no day in common (unless the run stopped before).
+            days in a mean or starts, or no day in common (unless the run stopped before), or the study exported another
+            model than the run's.
     """
     ours, theirs = read_run(Path(run)), read_run(Path(against))
     records = compared_records(ours, theirs, ours.spin_up_days)
@@ -193,7 +194,7 @@ def judge(
         survival=survival(ours),
         growth=growth,
         speed=compare_speed(ours, theirs),
-        offline_r2={} if offline is None else offline_r2(Path(offline)),
+        offline_r2={} if offline is None else offline_r2(Path(offline), ours.summary.get("model_sha256")),
     )
 
 
