@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from .figures import COLOURS, GREY, draw_svg
 from .host_output import read_budgets
+from .judging.conservation import FLUX_LIMITS
 from .judging.figures import PICTURES, draw, drawable
 from .judging.judgement import Judgement
 from .markup import figure
-from .report_verdict import FLUX_LIMITS, UNITS
+from .report_verdict import UNITS
 
 Array = NDArray[np.float64]
 

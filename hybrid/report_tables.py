@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from .judging.conservation import FLUX_LIMITS, STATE_LIMITS
 from .judging.floors import FloorRatio
 from .judging.judgement import Judgement
 from .judging.speed import CONVENTIONAL_PARTS, EMULATOR_PARTS
 from .markup import fixed, judged, scientific, table, text, unit
-from .report_verdict import FLUX_LIMITS, STATE_LIMITS, UNITS, WEATHER, percent, value
+from .report_verdict import UNITS, WEATHER, percent, value
 
 LEARNED = {
     "air_temperature": "tendency_of_air_temperature_due_to_model_physics",

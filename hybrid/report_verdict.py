@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from ..emulators.data.noleap import DAYS_OF_YEAR
+from .judging.conservation import FLUX_LIMITS, STATE_LIMITS
 from .judging.floors import FloorRatio
 from .judging.judgement import Judgement
 from .markup import fixed, scientific, text
 
-FLUX_LIMITS = {"energy": 1.0e-10, "water": 1.0e-15}
-"""[W m-2], [kg m-2 s-1]; what rates against fluxes of real64 outputs must stay below."""
-STATE_LIMITS = {"energy": 1.0e-8, "water": 1.0e-14}
-"""[W m-2], [kg m-2 s-1]; likewise what a column gains in a day, whose totals are rounded."""
 DAYS_OF_SEASON = 92
 UNITS = {"energy": "W m⁻²", "water": "kg m⁻² s⁻¹"}
 WEATHER = "other weather"
