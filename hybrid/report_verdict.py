@@ -56,6 +56,8 @@ def subject(judgement: Judgement) -> str:
 
 def _stability(judgement: Judgement) -> str:
     survival, done, who = judgement.survival, judgement.interventions, subject(judgement)
+    if done is not None and done.emulator_share == 0.0:
+        return "<b>Nothing is known of the emulator.</b> It had no share in any of the compared steps."
     if survival.stopped is None:
         rejected = 0.0 if done is None else done.rejected_fraction
         help_ = f", with {percent(rejected)} of columns and steps left to the host's physics" if rejected else ""
@@ -217,7 +219,9 @@ def value(number: float, digits: int = 3) -> str:
 
 
 def percent(share: float) -> str:
-    """A share [1] in percent, small ones not rounded to zero."""
+    """A share [1] in percent, small ones not rounded to zero nor large ones to all."""
+    if 0.995 <= share < 1.0:
+        return "more than 99 %"
     return "0 %" if share == 0.0 else f"{value(float(f'{100.0 * share:.2g}'))} %"
 
 

@@ -280,15 +280,19 @@ def test_a_partial_coupling_is_not_called_the_whole_physics(tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("no_pictures")
 def test_a_run_that_its_host_carried_is_not_simply_stable(tmp_path: Path) -> None:
-    def carry(fields: Fields) -> None:
-        fields["emulator_rejected"] += 0.5
-
     conventional = made_up_run(tmp_path / "conventional", **CASE)
-    for name, edit, verdict in (
-        ("carried", carry, "It was stable, with 50 % of columns and steps left to the host's physics."),
-        ("alone", lambda _: None, "It was stable. With the emulator in place of the column physics the columns"),
+    for rejected, verdict in (
+        (0.0, "It was stable. With the emulator in place of the column physics the columns"),
+        (0.5, "It was stable, with 50 % of columns and steps left to the host's physics."),
+        (0.999, "It was stable, with more than 99 % of columns and steps left to the host's physics."),
+        (1.0, "Nothing is known of the emulator. It had no share in any of the compared steps."),
     ):
-        online = made_up_run(tmp_path / name, edit, physics=EMULATOR, **CASE)
+
+        def reject(fields: Fields, rejected: float = rejected) -> None:
+            fields["emulator_rejected"] += rejected
+            fields["emulator_share"] += 1.0 - rejected
+
+        online = made_up_run(tmp_path / f"{rejected}", reject, physics=EMULATOR, **CASE)
         assert verdict in words(write_report(online, judge(online, conventional), online))
 
 
