@@ -131,8 +131,11 @@ def _before(judgement: Judgement) -> str:
     closure = judgement.conservation
     if closure is None or closure.residual_before_energy_w_m2 is None or closure.residual_before_water_kg_m2_s is None:
         return ""
+    done = judgement.interventions
+    merged = bool(judgement.taken) or (done is not None and done.emulator_share < 1.0 - 1e-9)
+    what = "the merged answer of emulator and host" if merged else "the emulator"
     return (
-        f"; before its constraints the emulator was wrong by up to {value(closure.residual_before_energy_w_m2)} W m⁻² "
+        f"; before the constraints {what} was wrong by up to {value(closure.residual_before_energy_w_m2)} W m⁻² "
         f"and {scientific(closure.residual_before_water_kg_m2_s)} kg m⁻² s⁻¹"
     )
 
@@ -155,7 +158,7 @@ def _climate(judgement: Judgement) -> str:
         error = f"{value(score.rmse, 2)} {unit}"
         weather = "" if floor is None else f" (other weather: {value(floor.rmse, 2)})"
         sentences.append(
-            f"Mean {name} is {bias} than with conventional physics{other}; single days and places differ by "
+            f"Mean {name} is {bias} than with conventional physics{other}; {means(judgement)} of single places differ by "
             f"{error}{weather}."
         )
     return " ".join(sentences)
@@ -223,6 +226,12 @@ def percent(share: float) -> str:
     if 0.995 <= share < 1.0:
         return "more than 99 %"
     return "0 %" if share == 0.0 else f"{value(float(f'{100.0 * share:.2g}'))} %"
+
+
+def means(judgement: Judgement) -> str:
+    """What is compared: "daily means" where a record is of one day."""
+    number = judgement.days_in_mean
+    return "daily means" if number == 1.0 else f"means of {days(number)}"
 
 
 def days(number: float) -> str:

@@ -129,7 +129,8 @@ def test_verdict_says_what_the_numbers_say(report: Path) -> None:
     assert "for all 4 days after the spin-up" in text
     assert "Energy and water close." in text
     assert "within 3.0 × 10⁻¹² W m⁻²" in text
-    assert "wrong by up to 31.5 W m⁻² and 2.0 × 10⁻⁵ kg m⁻² s⁻¹" in text
+    assert "before the constraints the emulator was wrong by up to 31.5 W m⁻² and 2.0 × 10⁻⁵ kg m⁻² s⁻¹" in text
+    assert "set the floors, which no emulator needs to beat; they differ by: other weather." in text
     assert "Mean air is 2 K warmer than with conventional physics (other weather alone: " in text
     assert "R² = 0.88 of heating and 0.50 of moistening" in text
     assert "What it is not: a climate simulation." in text
@@ -273,6 +274,7 @@ def test_a_partial_coupling_is_not_called_the_whole_physics(tmp_path: Path) -> N
     taken = ["air_temperature", "precipitation"]
     text = words(report_of(tmp_path / "some", physics=EMULATOR | {"variables": taken}))
     assert text.count("the emulator in place of the column physics for air temperature and precipitation alone") == 2
+    assert "before the constraints the merged answer of emulator and host was wrong by up to 31.5" in text
     every = words(report_of(tmp_path / "all", physics=EMULATOR | {"variables": list(VARIABLES)}))
     assert "the emulator in place of the column physics the columns" in every
     assert " alone" not in every.split("Climate beside")[0].replace("weather alone", "")
@@ -315,4 +317,15 @@ def test_a_long_run_is_not_of_one_season(tmp_path: Path, n_day: int, span: str) 
     assert span in text
     assert "one season" not in text
     assert "Relaxation of humidity over 5 days holds" in text
-    assert "No replica says" in text
+    assert "There is no replica of the conventional run" in text
+    assert "daily means in every column" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_means_of_more_days_are_not_called_daily(tmp_path: Path) -> None:
+    runs = [made_up_run(tmp_path / name, physics=physics, history_days=5, **CASE) for name, physics in PHYSICS]
+    text = words(write_report(runs[0], judge(*runs), runs[0]))
+    assert "the RMSE that of means of 5 days in every column" in text
+    assert "RMSE of means of 5 days 0" in text
+    assert "daily means" not in text.split("Limits")[0].replace("daily extremes", "")
+    assert "dry days" not in text
