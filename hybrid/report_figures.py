@@ -35,8 +35,8 @@ CAPTIONS = {
     ),
     "level-profiles": "Bias and error by level. An error near that of other weather cannot be told from weather.",
     "scores": (
-        "Error of every variable over the spread of conventional physics over days and columns of a level. Much of that "
-        "spread lies between equator and poles, and not in the weather: right climate in other weather is far below 1 in "
+        "Error of every variable over the spread of conventional physics over days and columns of a level. Much of it "
+        "lies between equator and poles, and not in the weather: the right climate in other weather is far below 1 in "
         "temperature and wind, and above 1 in rain and clouds. Compare a run with other weather, not with 1."
     ),
     "precipitation": (

@@ -158,8 +158,8 @@ def _climate(judgement: Judgement) -> str:
         error = f"{value(score.rmse, 2)} {unit}"
         weather = "" if floor is None else f" (other weather: {value(floor.rmse, 2)})"
         sentences.append(
-            f"Mean {name} is {bias} than with conventional physics{other}; {means(judgement)} of single places differ by "
-            f"{error}{weather}."
+            f"Mean {name} is {bias} than with conventional physics{other}; {means(judgement)} of single places differ "
+            f"by {error}{weather}."
         )
     return " ".join(sentences)
 
