@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -37,7 +36,9 @@ def check_model(case: CaseConfig, path: Path, n_level: int) -> None:
 
 
 def keep_model(path: Path, folder: Path) -> str:
-    """Put a model file into a run folder, linked where that can be; its SHA-256.
+    """Put a copy of a model file into a run folder; its SHA-256.
+
+    A link would not keep it: who writes over the file in place changes what the run goes on with, unseen.
 
     Raises:
         EmagramError: if the folder holds another model, or the file is none.
@@ -52,10 +53,6 @@ def keep_model(path: Path, folder: Path) -> str:
             )
         return sha256
     part = kept.with_name(f"{MODEL_NAME}.part")
-    part.unlink(missing_ok=True)
-    try:
-        os.link(path, part)
-    except OSError:
-        shutil.copyfile(path, part)
+    shutil.copyfile(path, part)
     part.replace(kept)
     return sha256

@@ -24,7 +24,18 @@ from .report_tables import (
     speed_table,
     worst_columns_table,
 )
-from .report_verdict import closes, days, describe_stop, percent, subject, value, weather_ratio, write_verdict
+from .report_verdict import (
+    closes,
+    days,
+    describe_stop,
+    means,
+    percent,
+    span,
+    subject,
+    value,
+    weather_ratio,
+    write_verdict,
+)
 
 REPORT_NAME = "report.html"
 TEMPLATE = Path(__file__).with_name(REPORT_NAME)
@@ -54,6 +65,8 @@ def write_report(folder: Path, judgement: Judgement, run: Path, *, demo: Mapping
         "verdict": write_verdict(judgement),
         "cards": _cards(judgement),
         "notices": _notices(judgement, demo),
+        "means": means(judgement),
+        "floors": _floors(judgement),
         "done": demo_flow(demo, case) if demo else _done(judgement, case),
         "demo": demo_section(demo) if demo else "",
         "limits": _limits(judgement, case),
@@ -139,7 +152,9 @@ def _climate_cards(judgement: Judgement) -> list[tuple[str, str, str]]:
     ):
         score, floor = judgement.climate.score(variable), weather_ratio(judgement, variable)
         other = "" if floor is None else f"; other weather {value(floor.bias, 2)} and {value(floor.rmse, 2)}"
-        cards.append((title, f"{value(score.bias, 2)} {unit}", f"RMSE of daily means {value(score.rmse, 2)}{other}"))
+        cards.append(
+            (title, f"{value(score.bias, 2)} {unit}", f"RMSE of {means(judgement)} {value(score.rmse, 2)}{other}")
+        )
     return cards
 
 
@@ -156,6 +171,14 @@ def _done(judgement: Judgement, case: Mapping[str, Any]) -> str:
         f"<p>The case “{text(case['name'])}” was run for {days(float(case['days']))}, seed {text(case['seed'])}; days "
         f"{judgement.first_day:g} to {judgement.last_day:g} are compared with those of “{text(judgement.against)}”.</p>"
     )
+
+
+def _floors(judgement: Judgement) -> str:
+    """Which runs say what an error is worth."""
+    kinds = [text(floor.kind) for floor in judgement.floors]
+    if not kinds:
+        return "There is no replica of the conventional run: what weather by itself does is not known here."
+    return f"Conventional replicas set the floors, which no emulator needs to beat; they differ by: {', '.join(kinds)}."
 
 
 def _precipitation(judgement: Judgement) -> str:
@@ -205,16 +228,23 @@ def _limits(judgement: Judgement, case: Mapping[str, Any]) -> str:
     items = [
         "Columns without dynamics: nothing is carried from one to its neighbour, winds are relaxed to given ones, and "
         "large-scale forcing is the same whatever the physics answers.",
-        f"Relaxation of temperature and humidity over {case['forcing']['temperature_relaxation_days']:g} and "
-        f"{case['forcing']['humidity_relaxation_days']:g} days (0 for none) holds columns near a climate: a bias here "
-        "is smaller than it would be without.",
-        f"{days(judgement.survival.asked_days).capitalize()} of one season; weather of other seasons, other climates "
-        "and long drifts are not tested here.",
+        *_relaxation(case["forcing"]),
+        f"{span(judgement).capitalize()}; other weather, other climates and longer drifts are not tested here.",
         "The truth is the host's own column physics, which is simple; an emulator of it is no better than it.",
-        "Floors are of one replica each.",
+        *(["Floors are of one replica each."] if judgement.floors else []),
         "Times are of one run on one machine, without its other load known.",
     ]
     return "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
+
+
+def _relaxation(forcing: Mapping[str, Any]) -> list[str]:
+    held = [
+        f"{name} over {days(forcing[f'{name}_relaxation_days'])}"
+        for name in ("temperature", "humidity")
+        if forcing[f"{name}_relaxation_days"]
+    ]
+    held_near = "holds columns near a climate: a bias here is smaller than it would be without."
+    return [f"Relaxation of {text(' and of '.join(held))} {held_near}"] if held else []
 
 
 def _repeat(judgement: Judgement, run: Path) -> str:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from .figures import COLOURS, GREY, draw_svg
 from .host_output import read_budgets
+from .judging.conservation import FLUX_LIMITS
 from .judging.figures import PICTURES, draw, drawable
 from .judging.judgement import Judgement
 from .markup import figure
-from .report_verdict import FLUX_LIMITS, UNITS
+from .report_verdict import UNITS
 
 Array = NDArray[np.float64]
 
@@ -34,8 +35,9 @@ CAPTIONS = {
     ),
     "level-profiles": "Bias and error by level. An error near that of other weather cannot be told from weather.",
     "scores": (
-        "Error of every variable over the spread of conventional physics over days, columns and level. At 1 a run "
-        "knows no more than the climate."
+        "Error of every variable over the spread of conventional physics over days and columns of a level. Much of it "
+        "lies between equator and poles, and not in the weather: the right climate in other weather is far below 1 in "
+        "temperature and wind, and above 1 in rain and clouds. Compare a run with other weather, not with 1."
     ),
     "precipitation": (
         "How often which amount falls on a column in a day, weighted by area, in bins that are equal in the logarithm, "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from .judging.conservation import FLUX_LIMITS, STATE_LIMITS
 from .judging.floors import FloorRatio
 from .judging.judgement import Judgement
+from .judging.precipitation import DRY
 from .judging.speed import CONVENTIONAL_PARTS, EMULATOR_PARTS
 from .markup import fixed, judged, scientific, table, text, unit
-from .report_verdict import FLUX_LIMITS, STATE_LIMITS, UNITS, WEATHER, percent, value
+from .report_verdict import UNITS, WEATHER, means, percent, value
 
 LEARNED = {
     "air_temperature": "tendency_of_air_temperature_due_to_model_physics",
@@ -140,7 +142,13 @@ def precipitation_table(judgement: Judgement) -> str:
     if rain is None:
         return ""
     rows = [["mean <small>[mm day⁻¹]</small>", value(rain.run.mean_mm_day), value(rain.against.mean_mm_day)]]
-    rows.append(["dry days (&lt; 0.1 mm)", percent(rain.run.dry_fraction), percent(rain.against.dry_fraction)])
+    rows.append(
+        [
+            f"dry ({means(judgement)} &lt; {DRY:g} mm day⁻¹)",
+            percent(rain.run.dry_fraction),
+            percent(rain.against.dry_fraction),
+        ]
+    )
     if rain.run.negative_fraction or rain.against.negative_fraction:
         shares = (percent(rain.run.negative_fraction), percent(rain.against.negative_fraction))
         rows.append(["negative", *shares])
@@ -152,7 +160,7 @@ def precipitation_table(judgement: Judgement) -> str:
         ]
         for name, amount in rain.run.percentiles_mm_day.items()
     ]
-    return table("<b>Daily precipitation</b> of the columns, weighted by area", ["", "run", "conventional"], rows)
+    return table("<b>Precipitation</b> of the columns, weighted by area", ["", "run", "conventional"], rows)
 
 
 def speed_table(judgement: Judgement) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from ..emulators.data.noleap import DAYS_OF_YEAR
+from .judging.conservation import FLUX_LIMITS, STATE_LIMITS
 from .judging.floors import FloorRatio
 from .judging.judgement import Judgement
 from .markup import fixed, scientific, text
 
-FLUX_LIMITS = {"energy": 1.0e-10, "water": 1.0e-15}
-"""[W m-2], [kg m-2 s-1]; what rates against fluxes of real64 outputs must stay below."""
-STATE_LIMITS = {"energy": 1.0e-8, "water": 1.0e-14}
-"""[W m-2], [kg m-2 s-1]; likewise what a column gains in a day, whose totals are rounded."""
+DAYS_OF_SEASON = 92
 UNITS = {"energy": "W m⁻²", "water": "kg m⁻² s⁻¹"}
 WEATHER = "other weather"
 
@@ -47,19 +46,29 @@ def _join(*sentences: str) -> str:
 
 def subject(judgement: Judgement) -> str:
     """Who stepped the columns, as the subject of a sentence."""
-    return {
+    who = {
         "emulator": "the emulator in place of the column physics",
         "blend": "the emulator blended with the column physics",
     }.get(judgement.physics, "conventional column physics")
+    names = " and ".join(text(name.replace("_", " ")) for name in judgement.taken)
+    return f"{who} for {names} alone" if names else who
 
 
 def _stability(judgement: Judgement) -> str:
-    survival = judgement.survival
-    who = subject(judgement)
+    survival, done, who = judgement.survival, judgement.interventions, subject(judgement)
+    if done is not None and done.emulator_share == 0.0:
+        return "<b>Nothing is known of the emulator.</b> It had no share in any of the compared steps."
     if survival.stopped is None:
+        rejected = 0.0 if done is None else done.rejected_fraction
+        help_ = f", with {percent(rejected)} of columns and steps left to the host's physics" if rejected else ""
         return (
-            f"<b>It was stable.</b> With {who} the columns stayed within physical bounds for all "
+            f"<b>It was stable{help_}.</b> With {who} the columns stayed within physical bounds for all "
             f"{days(survival.online_days)} after the spin-up."
+        )
+    if judgement.stopped_in_spin_up:
+        return (
+            "<b>Nothing is known of the emulator.</b> Conventional physics left physical bounds in the spin-up, before "
+            f"the emulator's first step. {describe_stop(judgement)}"
         )
     return (
         f"<b>It was not stable.</b> With {who} the columns left physical bounds after "
@@ -122,8 +131,11 @@ def _before(judgement: Judgement) -> str:
     closure = judgement.conservation
     if closure is None or closure.residual_before_energy_w_m2 is None or closure.residual_before_water_kg_m2_s is None:
         return ""
+    done = judgement.interventions
+    merged = bool(judgement.taken) or (done is not None and done.emulator_share < 1.0 - 1e-9)
+    what = "the merged answer of emulator and host" if merged else "the emulator"
     return (
-        f"; before its constraints the emulator was wrong by up to {value(closure.residual_before_energy_w_m2)} W m⁻² "
+        f"; before the constraints {what} was wrong by up to {value(closure.residual_before_energy_w_m2)} W m⁻² "
         f"and {scientific(closure.residual_before_water_kg_m2_s)} kg m⁻² s⁻¹"
     )
 
@@ -146,8 +158,8 @@ def _climate(judgement: Judgement) -> str:
         error = f"{value(score.rmse, 2)} {unit}"
         weather = "" if floor is None else f" (other weather: {value(floor.rmse, 2)})"
         sentences.append(
-            f"Mean {name} is {bias} than with conventional physics{other}; single days and places differ by "
-            f"{error}{weather}."
+            f"Mean {name} is {bias} than with conventional physics{other}; {means(judgement)} of single places differ "
+            f"by {error}{weather}."
         )
     return " ".join(sentences)
 
@@ -178,9 +190,16 @@ def _speed(judgement: Judgement) -> str:
 def _what_it_is_not(judgement: Judgement) -> str:
     return (
         "<b>What it is not:</b> a climate simulation. Columns are stepped without dynamics under prescribed "
-        f"large-scale forcing, which holds them near a climate, for {days(judgement.survival.asked_days)} of one "
-        "season; in a model with dynamics an emulator's errors feed back."
+        f"large-scale forcing, which holds them near a climate, for {span(judgement)}; in a model with dynamics an "
+        "emulator's errors feed back."
     )
+
+
+def span(judgement: Judgement) -> str:
+    """How long it ran online, and in how much of a year."""
+    lived = judgement.survival.online_days
+    part = " of one season" if lived <= DAYS_OF_SEASON else " of less than a year" if lived < DAYS_OF_YEAR else ""
+    return f"{days(float(fixed(lived)))}{part}"
 
 
 def times(ratio: float) -> str:
@@ -203,8 +222,16 @@ def value(number: float, digits: int = 3) -> str:
 
 
 def percent(share: float) -> str:
-    """A share [1] in percent, small ones not rounded to zero."""
+    """A share [1] in percent, small ones not rounded to zero nor large ones to all."""
+    if 0.995 <= share < 1.0:
+        return "more than 99 %"
     return "0 %" if share == 0.0 else f"{value(float(f'{100.0 * share:.2g}'))} %"
+
+
+def means(judgement: Judgement) -> str:
+    """What is compared: "daily means" where a record is of one day."""
+    number = judgement.days_in_mean
+    return "daily means" if number == 1.0 else f"means of {days(number)}"
 
 
 def days(number: float) -> str:

@@ -60,7 +60,8 @@ def run(case: Path | str | CaseConfig, *, ranks: int = 1, output: Path | str | N
     prepare(case, folder)
     if _days_done(folder) == case.days and (folder / "summary.json").exists():
         return folder
-    (folder / "summary.json").unlink(missing_ok=True)
+    for name in ("summary.json", "stopped.json"):  # of the last session, which would be taken for this one's
+        (folder / name).unlink(missing_ok=True)
     try:
         _start(_command(folder / NAMELIST_NAME, ranks), folder / "log.txt", case.days)
     except EmagramError:

@@ -103,6 +103,7 @@ def made_up_run(
         "start_day": 0,
         "seed": seed,
         "history_days": 1,
+        "chunk": 16,
     }
     settings |= {"physics": None, "perturbation": None} | configuration
     fields = made_up_fields(n_record, seed)

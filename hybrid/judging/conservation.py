@@ -12,9 +12,10 @@ from ...physics.units import SECONDS_PER_DAY
 from ..host_output import read_budgets
 from .runs import Array, Run
 
-CLOSURE_LIMIT_ENERGY_W_M2 = 1.0e-10
-CLOSURE_LIMIT_WATER_KG_M2_S = 1.0e-15
-"""What the residual of a process's rates against its fluxes must stay below, in real64."""
+FLUX_LIMITS = {"energy": 1.0e-10, "water": 1.0e-15}
+"""[W m-2], [kg m-2 s-1]; what the residual of a process's rates against its fluxes must stay below, in real64."""
+STATE_LIMITS = {"energy": 1.0e-8, "water": 1.0e-14}
+"""[W m-2], [kg m-2 s-1]; likewise what a column gains in a day, whose totals are rounded."""
 
 
 @dataclass(frozen=True)

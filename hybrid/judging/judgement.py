@@ -44,6 +44,7 @@ class Judgement:
     Attributes:
         run, against: names of the run folders.
         physics: of the run: conventional, emulator or blend.
+        taken: what alone is taken from the emulator, of a partial coupling; empty where that is everything.
         model_sha256: of its model file; None without one.
         first_day, last_day: [day] since the start of the run: begin and end of the compared days, equal if none.
         days_in_mean: [day] of the records that are compared.
@@ -65,6 +66,7 @@ class Judgement:
     run: str
     against: str
     physics: str
+    taken: tuple[str, ...]
     model_sha256: str | None
     first_day: float
     last_day: float
@@ -83,6 +85,12 @@ class Judgement:
     interventions: Interventions | None
     speed: Speed
     offline_r2: Mapping[str, float]
+
+    @property
+    def stopped_in_spin_up(self) -> bool:
+        """Whether the run stopped before its emulator's first step, so that it says nothing of it."""
+        stopped = self.survival.stopped
+        return stopped is not None and self.physics != "conventional" and stopped["day"] < self.first_day
 
     def to_json(self) -> str:
         """Everything, arrays as lists, with null for what is not a finite number."""
@@ -145,10 +153,11 @@ def judge(
         run: its folder; of a run with an emulator what follows the spin-up is judged.
         against: folder of the conventional run.
         replicas: folders of further conventional runs, such as those with a `[perturbation]`, each a floor.
-        offline: folder of the study that trained the emulator.
+        offline: folder of the study that trained the emulator, and still has its model file.
     Raises:
         EmagramError: if a folder is none of a run, a file is missing or damaged, the runs have other columns, levels,
-            days in a mean or starts, or no day in common (unless the run stopped before).
+            days in a mean or starts, or no day in common (unless the run stopped before), or the study exported another
+            model than the run's.
     """
     ours, theirs = read_run(Path(run)), read_run(Path(against))
     records = compared_records(ours, theirs, ours.spin_up_days)
@@ -171,6 +180,7 @@ def judge(
         run=_name(ours),
         against=_name(theirs),
         physics=ours.physics,
+        taken=ours.taken,
         model_sha256=ours.summary.get("model_sha256"),
         first_day=first,
         last_day=first + (records.stop - records.start) * ours.days_in_mean,
@@ -184,7 +194,7 @@ def judge(
         survival=survival(ours),
         growth=growth,
         speed=compare_speed(ours, theirs),
-        offline_r2={} if offline is None else offline_r2(Path(offline)),
+        offline_r2={} if offline is None else offline_r2(Path(offline), ours.summary.get("model_sha256")),
     )
 
 

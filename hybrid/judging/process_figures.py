@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ...physics.units import SECONDS_PER_DAY
 from ..figures import GREY
 from ..markup import fixed
-from .conservation import CLOSURE_LIMIT_ENERGY_W_M2, trend
+from .conservation import FLUX_LIMITS, trend
 from .drawing import AGAINST, OTHER, RUN, against_label, decade_axis, note, pressure_axis, run_label, shown_levels
 from .interventions import Interventions
 from .judgement import Judgement
@@ -91,7 +91,7 @@ def _draw_residuals(panel: Axes, judgement: Judgement) -> None:
     limited = np.array([name != STATE for name in rows])  # the difference of two totals has the rounding of totals
     panel.plot(values[limited], place[limited], "o", color=OTHER[0], markersize=5.0)
     panel.plot(values[~limited], place[~limited], "s", color=OTHER[0], markersize=5.0, fillstyle="none")
-    panel.axvline(CLOSURE_LIMIT_ENERGY_W_M2, color=GREY, linestyle=":", linewidth=1.2)
+    panel.axvline(FLUX_LIMITS["energy"], color=GREY, linestyle=":", linewidth=1.2)
     panel.set(xscale="log", yticks=place, yticklabels=list(rows), xlabel="largest residual [W m⁻²]")
     panel.invert_yaxis()
 

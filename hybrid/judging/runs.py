@@ -16,6 +16,7 @@ from ...emulators.run_folder import CONFIGURATION_NAME, read_json
 from ...physics.constants import Constants
 from ...physics.errors import EmagramError
 from ..host_output import read_stop
+from ..physics_config import VARIABLES
 
 Array = NDArray[np.float64]
 
@@ -95,7 +96,15 @@ class Run:
     @property
     def needs_conventional(self) -> bool:
         """Whether the conventional physics computes every column after the spin-up too."""
-        return self.physics != "emulator" or bool(self.configuration["physics"].get("variables"))
+        return self.physics != "emulator" or bool(self.taken)
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """What alone is taken from the emulator; empty where that is everything, or of a conventional run."""
+        if self.physics == "conventional":
+            return ()
+        taken = tuple(self.configuration["physics"].get("variables") or ())
+        return () if set(taken) == set(VARIABLES) else taken
 
     @property
     def spin_up_days(self) -> float:

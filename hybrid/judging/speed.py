@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...physics.units import SECONDS_PER_DAY
-from ..host_output import read_timers
+from ..host_output import read_budgets, read_timers
 from .runs import Run
 
 CONVENTIONAL_PARTS = ("longwave", "shortwave", "boundary_layer", "convection", "microphysics")
@@ -30,7 +30,8 @@ class RunSpeed:
         step_microseconds: [µs] of one rank for a step of a column after the spin-up, everything included.
         physics_microseconds: [µs] of that for the column physics: the emulator and its constraints, or the
             conventional processes, or both where both ran: in a blend, with part of the variables taken, and beside
-            rejected columns, whose time is only known of a session without spin-up and otherwise left out.
+            rejected columns. A session with a spin-up does not tell their time from the spin-up's: it is then the most
+            that it can be, every rejected column in a chunk of its own, since a chunk computes all of its columns.
         simulated_years_per_day: of this number of columns, at `step_microseconds` and these ranks.
         part_microseconds: [µs] of one rank by part of the step, over the column-steps in which it ran.
         physics_part_microseconds: those that add up to `physics_microseconds`.
@@ -90,7 +91,7 @@ def _speed(run: Run) -> RunSpeed | None:
     column_days = run.columns.n_column * SECONDS_PER_DAY / float(run.configuration["time_step"])
     session_days = column_steps / column_days
     parts = _part_microseconds(run, timers, ranks, session_days)
-    of_physics = {name: parts[name] for name in _physics_parts(run, session_days) if name in parts}
+    of_physics = {name: s * parts[name] for name, s in _physics_shares(run, session_days).items() if name in parts}
     physics = sum(of_physics.values())
     if not physics > 0.0:  # the session ended within the spin-up
         return None
@@ -112,17 +113,17 @@ def _part_microseconds(
 ) -> dict[str, float]:
     """[µs] of a rank in each part, over the column-steps of the session in which it ran.
 
-    The emulator ran from the end of the spin-up on. Conventional processes that an emulator replaces ran until then; in
-    a session without spin-up their time is that of rejected columns.
+    The emulator ran from the end of the spin-up on. Conventional processes that an emulator replaces ran until then,
+    and for rejected columns; in a session without spin-up their time is that of these.
     """
-    online = _online_share(run, session_days)
+    online, fell_back = _online_share(run, session_days), _fell_back(run)
     parts = {}
     for name, (seconds, steps) in timers.items():
         share = 1.0
         if name in EMULATOR_PARTS:
             share = online
         elif name in CONVENTIONAL_PARTS and not run.needs_conventional and online < 1.0:
-            share = 1.0 - online
+            share = 1.0 - online + online * fell_back
         if share > 0.0 and steps:
             parts[name] = 1e6 * ranks * seconds / (share * steps)
     return parts
@@ -134,9 +135,20 @@ def _online_share(run: Run, session_days: float) -> float:
     return min(session_days, max(end - run.spin_up_days, 0.0)) / session_days
 
 
-def _physics_parts(run: Run, session_days: float) -> tuple[str, ...]:
-    """What counts as column physics after the spin-up."""
+def _fell_back(run: Run) -> float:
+    """Most of the column-steps after the spin-up that the conventional physics can have computed too [1]."""
     if run.physics == "conventional":
-        return PHYSICS_PARTS["conventional"]
+        return 0.0
+    budgets = read_budgets(run.folder)
+    days = zip(budgets["day"], budgets["emulator_rejected_fraction"], strict=True)
+    rejected = [fraction for day, fraction in days if day > run.spin_up_days]
+    return min(1.0, float(run.configuration["chunk"]) * sum(rejected) / len(rejected)) if rejected else 0.0
+
+
+def _physics_shares(run: Run, session_days: float) -> dict[str, float]:
+    """What counts as column physics after the spin-up, and for which share of the column-steps [1]."""
+    if run.physics == "conventional":
+        return dict.fromkeys(PHYSICS_PARTS["conventional"], 1.0)
     whole = run.needs_conventional or _online_share(run, session_days) >= 1.0
-    return PHYSICS_PARTS["blend" if whole else "emulator"]
+    fell_back = dict.fromkeys(CONVENTIONAL_PARTS, 1.0 if whole else _fell_back(run))
+    return {name: share for name, share in fell_back.items() if share > 0.0} | dict.fromkeys(EMULATOR_PARTS, 1.0)

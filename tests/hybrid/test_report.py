@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from emagram.hybrid.judging.judgement import Judgement, judge
+from emagram.hybrid.physics_config import VARIABLES
 from emagram.hybrid.report import write_report
 from judged_runs import EMULATOR, GRID, N_COLUMN, Fields, made_up_fields, made_up_run, write_budgets
 from pages import Page, pictures_of_self_contained, read, words
@@ -43,6 +44,7 @@ R2 = {
     "toa_outgoing_longwave_flux": 0.96875,
 }
 N_DAY = 4
+PHYSICS = (("online", EMULATOR), ("conventional", None))
 
 
 def warm(fields: Fields) -> None:
@@ -56,7 +58,7 @@ def warm(fields: Fields) -> None:
 
 def runs(folder: Path, *, closes: bool = True, **changes: Any) -> list[Path]:
     """A run with an emulator, a conventional one, and one with other weather."""
-    online = made_up_run(folder / "online", warm, n_record=N_DAY, physics=EMULATOR, **(CASE | changes))
+    online = made_up_run(folder / "online", warm, n_record=N_DAY, **({"physics": EMULATOR} | CASE | changes))
     residuals = {"residual_before_energy_w_m2": [31.5] * N_DAY, "residual_before_water_kg_m2_s": [2e-5] * N_DAY}
     residuals["residual_energy_w_m2_emulator"] = [3e-12 if closes else 3e-3] * N_DAY
     write_budgets(online / "budgets.csv", N_DAY, **residuals)
@@ -123,11 +125,12 @@ def test_report_is_the_same_every_time_and_leaves_nothing_else(tmp_path: Path) -
 
 def test_verdict_says_what_the_numbers_say(report: Path) -> None:
     text = words(report)
-    assert "It was stable. With the emulator in place of the column physics" in text
+    assert "of columns and steps left to the host's physics. With the emulator in place of the column physics" in text
     assert "for all 4 days after the spin-up" in text
     assert "Energy and water close." in text
     assert "within 3.0 × 10⁻¹² W m⁻²" in text
-    assert "wrong by up to 31.5 W m⁻² and 2.0 × 10⁻⁵ kg m⁻² s⁻¹" in text
+    assert "before the constraints the emulator was wrong by up to 31.5 W m⁻² and 2.0 × 10⁻⁵ kg m⁻² s⁻¹" in text
+    assert "set the floors, which no emulator needs to beat; they differ by: other weather." in text
     assert "Mean air is 2 K warmer than with conventional physics (other weather alone: " in text
     assert "R² = 0.88 of heating and 0.50 of moistening" in text
     assert "What it is not: a climate simulation." in text
@@ -264,3 +267,65 @@ def test_the_summary_of_a_run_that_is_missing_is_no_error(tmp_path: Path) -> Non
     (run / "summary.json").unlink()
     assert "state SHA-256 none" in words(write_report(run, judgement, run))
     assert json.loads((run / "configuration.json").read_text())["name"] == "online"
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_partial_coupling_is_not_called_the_whole_physics(tmp_path: Path) -> None:
+    taken = ["air_temperature", "precipitation"]
+    text = words(report_of(tmp_path / "some", physics=EMULATOR | {"variables": taken}))
+    assert text.count("the emulator in place of the column physics for air temperature and precipitation alone") == 2
+    assert "before the constraints the merged answer of emulator and host was wrong by up to 31.5" in text
+    every = words(report_of(tmp_path / "all", physics=EMULATOR | {"variables": list(VARIABLES)}))
+    assert "the emulator in place of the column physics the columns" in every
+    assert " alone" not in every.split("Climate beside")[0].replace("weather alone", "")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_that_its_host_carried_is_not_simply_stable(tmp_path: Path) -> None:
+    conventional = made_up_run(tmp_path / "conventional", **CASE)
+    for rejected, verdict in (
+        (0.0, "It was stable. With the emulator in place of the column physics the columns"),
+        (0.5, "It was stable, with 50 % of columns and steps left to the host's physics."),
+        (0.999, "It was stable, with more than 99 % of columns and steps left to the host's physics."),
+        (1.0, "Nothing is known of the emulator. It had no share in any of the compared steps."),
+    ):
+
+        def reject(fields: Fields, rejected: float = rejected) -> None:
+            fields["emulator_rejected"] += rejected
+            fields["emulator_share"] += 1.0 - rejected
+
+        online = made_up_run(tmp_path / f"{rejected}", reject, physics=EMULATOR, **CASE)
+        assert verdict in words(write_report(online, judge(online, conventional), online))
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_an_end_in_the_spin_up_is_not_the_emulators(tmp_path: Path) -> None:
+    changes = {"physics": EMULATOR | {"spin_up_days": 9}, "stopped": STOPPED | {"after": "convection"}, "days": 20}
+    text = words(report_of(tmp_path, **changes))
+    assert "Nothing is known of the emulator. Conventional physics left physical bounds in the spin-up" in text
+    assert "It was not stable" not in text
+    first_step = words(report_of(tmp_path / "later", **(changes | {"physics": EMULATOR | {"spin_up_days": 2}})))
+    assert "It was not stable. With the emulator" in first_step
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(("n_day", "span"), [(93, "93 days of less than a year;"), (366, "366 days; in a model")])
+def test_a_long_run_is_not_of_one_season(tmp_path: Path, n_day: int, span: str) -> None:
+    free = CASE | {"forcing": {"temperature_relaxation_days": 0.0, "humidity_relaxation_days": 5.0}}
+    runs = [made_up_run(tmp_path / name, n_record=n_day, physics=physics, **free) for name, physics in PHYSICS]
+    text = words(write_report(runs[0], judge(*runs), runs[0]))
+    assert span in text
+    assert "one season" not in text
+    assert "Relaxation of humidity over 5 days holds" in text
+    assert "There is no replica of the conventional run" in text
+    assert "daily means in every column" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_means_of_more_days_are_not_called_daily(tmp_path: Path) -> None:
+    runs = [made_up_run(tmp_path / name, physics=physics, history_days=5, **CASE) for name, physics in PHYSICS]
+    text = words(write_report(runs[0], judge(*runs), runs[0]))
+    assert "the RMSE that of means of 5 days in every column" in text
+    assert "RMSE of means of 5 days 0" in text
+    assert "daily means" not in text.split("Limits")[0].replace("daily extremes", "")
+    assert "dry days" not in text

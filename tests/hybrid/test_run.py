@@ -21,6 +21,7 @@ from emagram.hybrid.host_output import read_budgets, read_timers, state_sha256
 from emagram.hybrid.run import PROGRAM, namelist, prepare, program, run
 from emagram.physics.errors import EmagramError
 from host_case import small_case
+from judged_runs import STOP
 
 MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 CASE = """
@@ -159,6 +160,19 @@ def test_no_ranks_and_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(run_module, "PACKAGE_FOLDERS", [str(tmp_path)])
     with pytest.raises(EmagramError, match="program 'emagram-host': not built"):
         run(small_case(), output=tmp_path / "run")
+
+
+def test_the_stop_of_an_earlier_session_is_not_taken_for_this_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(small_case(), tmp_path)
+    (tmp_path / "stopped.json").write_text(json.dumps(STOP | {"day": 0.5}))
+    (tmp_path / "timers.csv").write_text("part,seconds,column_steps\nall,1.0,9\n")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(EmagramError, match="mpirun: expected on the PATH"):
+        run(small_case(), ranks=2, output=tmp_path)
+    assert not (tmp_path / "stopped.json").exists()
+    assert not (tmp_path / "summary.json").exists()
 
 
 def test_root_is_told_what_mpirun_wants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,3 +99,13 @@ def test_power_of_normal_members_is_what_theory_says() -> None:
             assert share[0] == pytest.approx(expected, abs=0.09)
     assert shares[5][0] < 0.25
     assert list(power(scores[:12], other, random)) == [5, 10]
+
+
+def test_power_takes_a_difference_of_chance_for_a_true_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of no difference: P(|N(0, √2)| > 1.96) = 0.17 with as many members as there are, 0.05 with a few of many."""
+    monkeypatch.setattr(resampling, "N_POWER_DRAW", 100)
+    monkeypatch.setattr(resampling, "N_POWER_RESAMPLE", 300)
+    random = generator(4)
+    shares = power(random.normal(size=(50, 300)), random.normal(size=(50, 300)), random)
+    assert shares[5].mean() == pytest.approx(0.055, abs=0.02)
+    assert shares[50].mean() == pytest.approx(0.175, abs=0.035)

@@ -16,6 +16,7 @@ AREA = GRID.area / GRID.area.sum()
 
 def edit(fields: Fields) -> None:
     fields["emulator_share"][1:] = 0.75
+    fields["emulator_share"][1:, 9] = 0.0
     fields["emulator_rejected"][0] = 1.0  # of the spin-up, not counted
     fields["emulator_rejected"][1:, 7] = np.array([0.0, 0.5, 1.0])
     fields["emulator_rejected"][3, 2] = 0.25
@@ -33,7 +34,7 @@ def test_where_and_how_often(tmp_path: Path) -> None:
     write_budgets(run / "budgets.csv", 4, emulator_rejected_fraction=[0.0, 0.0, 0.1, 0.05])
     found = judge(run, made_up_run(tmp_path / "control")).interventions
     assert found is not None
-    np.testing.assert_allclose(found.emulator_share, 0.75)
+    np.testing.assert_allclose(found.emulator_share, 0.75 * (1.0 - AREA[9]))
     np.testing.assert_allclose(found.rejected_fraction, 0.5 * AREA[7] + 0.25 / 3.0 * AREA[2])
     np.testing.assert_allclose(found.extrapolated_fraction, AREA[20])
     assert found.rejected_columns == 2

@@ -35,10 +35,24 @@ def study(folder: Path, model: dict[str, object]) -> Path:
     return folder
 
 
+def model_named(sha256: str) -> bytes:
+    """The end of a model file, which holds its name."""
+    return f"emagram {1:010d} sha256:{sha256}".encode()
+
+
 def test_the_exported_member_is_the_one(tmp_path: Path) -> None:
     offline = study(tmp_path / "study", {"file": "best.emg", "network": "mlp", "seed": 1})
     run, control = made_up_run(tmp_path / "run", physics=EMULATOR), made_up_run(tmp_path / "control")
+    (offline / "best.emg").write_bytes(model_named("a" * 64))
+    summary = {"ranks": 1, "model_sha256": "a" * 64}
+    (run / "summary.json").write_text(json.dumps(summary))
     assert judge(run, control, offline=offline).offline_r2 == {"air_temperature": 0.6}
+
+    (offline / "best.emg").write_bytes(model_named("b" * 64))
+    with pytest.raises(EmagramError, match=r"expected that of the model of the run \(SHA-256 a{12}\), got 'best.emg'"):
+        judge(run, control, offline=offline)
+    with pytest.raises(EmagramError, match=r"expected that of the model of the run \(SHA-256 none\)"):
+        judge(control, control, offline=offline)
 
 
 def test_a_folder_that_is_no_study(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from emagram.hybrid.judging.runs import read_run
 from emagram.hybrid.judging.speed import RunSpeed, compare_speed
-from judged_runs import EMULATOR, N_COLUMN, STOP, made_up_run, write_timers
+from judged_runs import EMULATOR, N_COLUMN, STOP, made_up_run, write_budgets, write_timers
 
 DAY_STEPS = 72 * N_COLUMN
 MICROSECOND = 1e-6
@@ -62,6 +62,22 @@ def test_the_spin_up_does_not_slow_or_hasten_an_emulator(tmp_path: Path, control
     np.testing.assert_allclose(found.part_microseconds["longwave"], 20.0, rtol=1e-9)
     assert physics == pytest.approx(5.0)
     assert step == pytest.approx(30.0 / 14.0)
+
+
+def test_a_spin_up_does_not_hide_what_rejected_columns_cost(tmp_path: Path, control: Path) -> None:
+    """Three days of four with conventional physics of 20 µs, in the fourth 4 µs of emulator and all of that again."""
+    seconds = {"sun": 1.0, "longwave": 20.0, "emulator": 0.25 * 3.0, "constraints": 0.25 * 1.0, "files": 9.0}
+    run = timed(tmp_path / "run", seconds, physics=EMULATOR | {"spin_up_days": 3})
+    write_budgets(run / "budgets.csv", 4, emulator_rejected_fraction=[0.0, 0.0, 0.0, 0.5])
+    found, step, physics = speed_of(run, control)
+    np.testing.assert_allclose(found.physics_microseconds, 24.0, rtol=1e-9)
+    assert physics == pytest.approx(20.0 / 24.0)
+    assert step == pytest.approx(30.0 / 34.0)
+    write_budgets(run / "budgets.csv", 4, emulator_rejected_fraction=[0.0, 0.0, 0.0, 1.0 / 32.0])
+    found, _, _ = speed_of(run, control)  # in half of the chunks of 16 at most
+    longwave = 20.0 / (0.75 + 0.25 * 0.5)
+    np.testing.assert_allclose(found.part_microseconds["longwave"], longwave, rtol=1e-9)
+    np.testing.assert_allclose(found.physics_microseconds, 4.0 + 0.5 * longwave, rtol=1e-9)
 
 
 def test_a_session_after_the_spin_up(tmp_path: Path, control: Path) -> None:
