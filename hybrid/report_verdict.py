@@ -103,8 +103,10 @@ def _interventions(judgement: Judgement) -> str:
         if done.rejected_fraction == 0.0
         else f"{percent(done.rejected_fraction)} of its columns and steps were rejected and left to the host's physics"
     )
-    outside = f"{percent(done.extrapolated_fraction)} had an input outside the range of the training"
-    return f"{rejected}; {outside}.{share}"
+    margin = f" by more than {percent(done.extrapolation_margin)} of its width" if done.extrapolation_margin else ""
+    falls_back = ", which rejects a column here" if done.falls_back else ""
+    outside = f"{percent(done.extrapolated_fraction)} had an input outside the range of the training{margin}"
+    return f"{rejected}; {outside}{falls_back}.{share}"
 
 
 def _closure(judgement: Judgement) -> str:

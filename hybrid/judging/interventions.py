@@ -32,6 +32,8 @@ class Interventions:
     Attributes:
         emulator_share: [1] of the tendencies, mean over area and records.
         rejected_fraction, extrapolated_fraction: [1] of column-steps, weighted by area.
+        extrapolation_margin: [1] of the width of the training range that is tolerated beyond it; what lies further is
+            extrapolated, and, where falls_back, rejected.
         rejected_columns: number of columns that were ever rejected.
         worst_columns: those rejected most often, at most WORST_COLUMNS.
         latitude_edges: [degree_north] (n_band + 1,).
@@ -48,6 +50,8 @@ class Interventions:
     """
 
     emulator_share: float
+    extrapolation_margin: float
+    falls_back: bool
     rejected_fraction: float
     extrapolated_fraction: float
     rejected_columns: int
@@ -88,6 +92,8 @@ def interventions(run: Run, records: slice) -> Interventions:
     often = rejected.mean(axis=0)
     return Interventions(
         emulator_share=float((share @ area).mean()),
+        extrapolation_margin=float(run.configuration["physics"].get("extrapolation_margin", 0.0)),
+        falls_back=bool(run.configuration["physics"].get("reject_extrapolated", False)),
         rejected_fraction=float(often @ area),
         extrapolated_fraction=float((extrapolated @ area).mean()),
         rejected_columns=int((often > 0.0).sum()),
