@@ -457,6 +457,7 @@ def test_namelists_that_cannot_be_are_refused_by_the_host(model: Path, tmp_path:
     [
         (lambda: RampConfig("linear", 1.0, 0.0), "ramp 'days': expected more than 0 of a linear ramp, got 0.0"),
         (lambda: RampConfig("step", 1.0), "ramp 'days': expected more than 0 of a step ramp, got 0.0"),
+        (lambda: RampConfig("linear", 1.0, float("inf")), "ramp 'days': expected at most 1e\\+06, got inf"),
         (lambda: RampConfig("constant", 1.0, 3.0), "ramp 'days': expected none of a constant ramp, got 3.0"),
         (lambda: RampConfig("constant", 1.5), "ramp 'share': expected 0 to 1, got 1.5"),
         (lambda: emulator(Path("m"), spin_up_days=-1), "'spin_up_days': expected 0 or more, got -1"),
