@@ -86,3 +86,16 @@ def test_every_step_is_what_the_model_file_predicts_from_the_recorded_columns(mo
         scale = np.abs(stepped.numpy()).max()
         assert scale > 0.0
         np.testing.assert_allclose(stepped.numpy(), predicted[name].values, rtol=0.0, atol=1e-11 * scale)
+
+
+def test_constraints_without_a_budget_are_applied_too(tmp_path: Path) -> None:
+    model = write_linear_model(tmp_path, constraints=("bounds", "precipitation"))
+
+    def rise(manifest: dict[str, Any], weights: dict[str, Any]) -> None:
+        weights["outputs.mean"][place_of(manifest, "lwe_precipitation_rate")] = -1e-6
+        weights["outputs.mean"][:360] = 0.0
+        weights["outputs.scale"][:360] = 0.0
+
+    rising = changed_model(model, tmp_path / "rising.emg", rise)
+    history = read(run(online_case(emulator(rising), days=2), output=tmp_path / "run") / "history.nc")
+    assert history["precipitation_flux"].min() >= 0.0
