@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def check_model(case: CaseConfig, path: Path, n_level: int) -> None:
 
 
 def keep_model(path: Path, folder: Path) -> str:
-    """Put a model file into a run folder, linked where that can be; its SHA-256.
+    """Copy a model file into a run folder; its SHA-256. A link would follow whoever writes into the file.
 
     Raises:
         EmagramError: if the folder holds another model, or the file is none.
@@ -53,9 +52,6 @@ def keep_model(path: Path, folder: Path) -> str:
         return sha256
     part = kept.with_name(f"{MODEL_NAME}.part")
     part.unlink(missing_ok=True)
-    try:
-        os.link(path, part)
-    except OSError:
-        shutil.copyfile(path, part)
+    shutil.copyfile(path, part)
     part.replace(kept)
     return sha256

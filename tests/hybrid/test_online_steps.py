@@ -99,3 +99,13 @@ def test_constraints_without_a_budget_are_applied_too(tmp_path: Path) -> None:
     rising = changed_model(model, tmp_path / "rising.emg", rise)
     history = read(run(online_case(emulator(rising), days=2), output=tmp_path / "run") / "history.nc")
     assert history["precipitation_flux"].min() >= 0.0
+
+
+def test_who_writes_into_the_model_file_does_not_change_a_run(model: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.emg"
+    mine.write_bytes(model.read_bytes())
+    folder = run(online_case(emulator(mine), days=2), output=tmp_path / "run")
+    mine.write_bytes(changed_model(model, tmp_path / "other.emg", raised(3, 1e-5)).read_bytes())
+    assert (folder / "model.emg").read_bytes() == model.read_bytes()
+    with pytest.raises(EmagramError, match="expected the model that the run began with"):
+        run(online_case(emulator(mine)), output=folder)
