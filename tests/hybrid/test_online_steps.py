@@ -109,3 +109,13 @@ def test_who_writes_into_the_model_file_does_not_change_a_run(model: Path, tmp_p
     assert (folder / "model.emg").read_bytes() == model.read_bytes()
     with pytest.raises(EmagramError, match="expected the model that the run began with"):
         run(online_case(emulator(mine)), output=folder)
+
+
+def test_a_surface_that_leaves_bounds_in_the_last_step_stops_the_run(model: Path, tmp_path: Path) -> None:
+    """The emulator is there for the last step only; before, the days are good, and so stays their restart file."""
+    hot = changed_model(model, tmp_path / "hot.emg", raised("surface_downwelling_longwave_flux_in_air", 1e6))
+    stop = stopped(hot, tmp_path / "run", physics=blend(hot, RampConfig("step", 1.0, 3.0 - 1.0 / 72.0)))
+    assert (stop.variable, stop.level, stop.after) == ("surface_temperature", None, "slab")
+    assert stop.day == pytest.approx(4.0 - 1.0 / 72.0)
+    assert not summary(tmp_path / "run")["online_stable"]
+    assert read(tmp_path / "run" / "restart.nc")["surface_temperature"].max() < 320.0
