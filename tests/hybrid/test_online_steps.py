@@ -111,6 +111,18 @@ def test_who_writes_into_the_model_file_does_not_change_a_run(model: Path, tmp_p
         run(online_case(emulator(mine)), output=folder)
 
 
+@pytest.mark.mpi
+def test_the_earliest_stop_counts_whatever_the_ranks_and_blocks(model: Path, tmp_path: Path) -> None:
+    """All columns get too hot within a day, the first of them neither on the first rank nor in the first block."""
+    hot = changed_model(model, tmp_path / "hot.emg", raised(3, 400.0 / 86400.0))
+    one = stopped(hot, tmp_path / "one")
+    assert one.column > 3
+    for ranks, chunk in ((9, 4), (2, 1), (3, 2)):
+        folder = tmp_path / f"{ranks} ranks"
+        assert stopped(hot, folder, ranks=ranks, physics=emulator(hot), chunk=chunk) == one
+        assert summary(folder)["online_days"] == summary(tmp_path / "one")["online_days"]
+
+
 def test_a_surface_that_leaves_bounds_in_the_last_step_stops_the_run(model: Path, tmp_path: Path) -> None:
     """The emulator is there for the last step only; before, the days are good, and so stays their restart file."""
     hot = changed_model(model, tmp_path / "hot.emg", raised("surface_downwelling_longwave_flux_in_air", 1e6))
