@@ -131,3 +131,10 @@ def test_a_surface_that_leaves_bounds_in_the_last_step_stops_the_run(model: Path
     assert stop.day == pytest.approx(4.0 - 1.0 / 72.0)
     assert not summary(tmp_path / "run")["online_stable"]
     assert read(tmp_path / "run" / "restart.nc")["surface_temperature"].max() < 320.0
+
+
+def test_what_the_host_s_own_part_of_a_blend_does_stops_a_run_with_word(model: Path, tmp_path: Path) -> None:
+    burning = {"sun": {"solar_irradiance": 1e7}}
+    half = blend(model, RampConfig("constant", 0.5), spin_up_days=0)
+    stop = stopped(model, tmp_path / "run", physics=half, parameters=burning)
+    assert (stop.variable, stop.after) == ("air_temperature", "radiation")
