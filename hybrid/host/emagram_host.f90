@@ -101,7 +101,7 @@ contains
     end do
     call agree(ierr, errmsg)
     call emulator%open(folder//"/model.emg", settings%physics, columns, now%time_step, ierr, errmsg)
-    call remove_stop(folder)
+    if (ierr == 0) call remove_stop(folder)
     if (ierr == 0) call begin_budgets(folder//"/budgets.csv", now, ierr, errmsg)
   end subroutine begin_run
 

@@ -138,3 +138,14 @@ def test_what_the_host_s_own_part_of_a_blend_does_stops_a_run_with_word(model: P
     half = blend(model, RampConfig("constant", 0.5), spin_up_days=0)
     stop = stopped(model, tmp_path / "run", physics=half, parameters=burning)
     assert (stop.variable, stop.after) == ("air_temperature", "radiation")
+
+
+def test_what_stopped_a_run_is_kept_where_it_cannot_go_on(model: Path, tmp_path: Path) -> None:
+    hot = changed_model(model, tmp_path / "hot.emg", raised(3, 400.0 / 86400.0))
+    stop = stopped(hot, tmp_path / "run")
+    with netCDF4.Dataset(tmp_path / "run" / "restart.nc", "a") as file:
+        file["complete"][...] = 0
+    with pytest.raises(EmagramError, match="expected a complete file"):
+        run(online_case(emulator(hot)), output=tmp_path / "run")
+    assert read_stop(tmp_path / "run") == stop
+    assert summary(tmp_path / "run")["stopped"]["column"] == stop.column
