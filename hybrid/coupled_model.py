@@ -36,9 +36,7 @@ def check_model(case: CaseConfig, path: Path, n_level: int) -> None:
 
 
 def keep_model(path: Path, folder: Path) -> str:
-    """Put a copy of a model file into a run folder; its SHA-256.
-
-    A link would not keep it: who writes over the file in place changes what the run goes on with, unseen.
+    """Copy a model file into a run folder; its SHA-256. A link would follow whoever writes into the file.
 
     Raises:
         EmagramError: if the folder holds another model, or the file is none.
@@ -53,6 +51,7 @@ def keep_model(path: Path, folder: Path) -> str:
             )
         return sha256
     part = kept.with_name(f"{MODEL_NAME}.part")
+    part.unlink(missing_ok=True)
     shutil.copyfile(path, part)
     part.replace(kept)
     return sha256

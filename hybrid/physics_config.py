@@ -18,6 +18,7 @@ STATE = (
     "northward_wind",
 )
 FLUXES = ("precipitation", "shortwave", "longwave")
+LONGEST_RAMP = 1e6  # [day], whose steps can be counted
 VARIABLES = (*STATE, *FLUXES)
 """What can be taken from an emulator: tendencies of the state, and fluxes in three groups."""
 
@@ -61,6 +62,8 @@ class RampConfig:
             raise EmagramError(f"ramp 'days': expected none of a constant ramp, got {self.days}")
         if self.kind != "constant" and not self.days > 0.0:
             raise EmagramError(f"ramp 'days': expected more than 0 of a {self.kind} ramp, got {self.days}")
+        if self.days > LONGEST_RAMP:
+            raise EmagramError(f"ramp 'days': expected at most {LONGEST_RAMP:g}, got {self.days}")
 
     def settings(self, time_step: int) -> dict[str, Any]:
         """What the host's namelist says."""

@@ -14,7 +14,7 @@ program emagram_host
   use host_forcing, only: check_courant_number
   use host_history, only: write_history
   use host_noise, only: is_noisy
-  use host_parallel, only: agree, broadcast, this_rank
+  use host_parallel, only: agree, broadcast, largest, this_rank
   use host_record, only: record_columns
   use host_restart, only: read_initial, read_restart, write_restart
   use host_settings, only: read_settings, run_settings
@@ -101,7 +101,7 @@ contains
     end do
     call agree(ierr, errmsg)
     call emulator%open(folder//"/model.emg", settings%physics, columns, now%time_step, ierr, errmsg)
-    call remove_stop(folder)
+    if (ierr == 0) call remove_stop(folder)
     if (ierr == 0) call begin_budgets(folder//"/budgets.csv", now, ierr, errmsg)
   end subroutine begin_run
 
@@ -135,12 +135,20 @@ contains
     call agree_on_state(ierr, errmsg)
   end subroutine step_day
 
-  !> Agree on the error of the lowest rank, which leaves word of it in stopped.json if a state was out of bounds.
+  !> Agree on the earliest error, of the lowest rank where there are several, which leaves word of it in stopped.json if
+  !! a state was out of bounds.
   subroutine agree_on_state(ierr, errmsg)
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
     character(len=len(errmsg)) :: mine
+    real(rk) :: earliest(1, 1) !! step, negative: what is largest is the earliest
     integer :: i
+    earliest = -huge(earliest)
+    if (allocated(stop_time)) earliest = -real(stop_time%step, rk)
+    call largest(earliest)
+    if (allocated(stop_time)) then
+      if (-real(stop_time%step, rk) < earliest(1, 1)) ierr = 0 ! others were earlier
+    end if
     mine = ""
     if (ierr /= 0) mine = errmsg
     call agree(ierr, errmsg)

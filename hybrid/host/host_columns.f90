@@ -63,7 +63,7 @@ module host_columns
     procedure :: make_blocks, gather_profile, gather_scalar, read_profile, read_scalar, read_mode
   end type rank_columns
 
-  public :: check_state
+  public :: check_state, check_surface
 
 contains
 
@@ -194,37 +194,60 @@ contains
     call scatter(share, whole, mine)
   end subroutine read_share
 
-  !> Refuse a state that is not finite or no atmosphere's, naming column, level and variable (column 0, level 0 first).
+  !> Refuse a state that is not finite or no atmosphere's, naming the first column that is, its level and variable
+  !! (column 0, level 0 first).
   subroutine check_state(block, after, place, ierr, errmsg)
     type(column_block), intent(inout) :: block
     character(len=*), intent(in) :: after !! the part of a step
     character(len=*), intent(in) :: place !! in words, when that was
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
-    integer :: i, at(2)
+    integer :: i, at(2), first
     if (ierr /= 0) return
-    at = 1
+    first = block%n_column + 1
     do i = 1, n_state
       if (all(block%profile(:, :, i) >= smallest(i) .and. block%profile(:, :, i) <= greatest(i))) cycle
       at = findloc(.not. (block%profile(:, :, i) >= smallest(i) .and. block%profile(:, :, i) <= greatest(i)), .true.)
+      if (at(2) >= first) cycle
+      first = at(2)
       block%fault = state_fault(.true., block%first + at(2) - 1, at(1) - 1, state_names(i)%name, &
         block%profile(at(1), at(2), i), smallest(i), greatest(i))
-      exit
     end do
+    if (block%fault%is_there) call report_fault(block, after, place, ierr, errmsg)
+    call check_surface(block, after, place, ierr, errmsg)
+  end subroutine check_state
+
+  !> The same of the surface alone.
+  subroutine check_surface(block, after, place, ierr, errmsg)
+    type(column_block), intent(inout) :: block
+    character(len=*), intent(in) :: after !! the part of a step
+    character(len=*), intent(in) :: place !! in words, when that was
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    integer :: at
+    if (ierr /= 0) return
     associate (ts => block%scalar(:, surface_temperature))
-      if (.not. block%fault%is_there .and. .not. all(ts >= coldest .and. ts <= warmest)) then
-        at(2) = findloc(.not. (ts >= coldest .and. ts <= warmest), .true., dim=1)
-        block%fault = state_fault(.true., block%first + at(2) - 1, -1, "surface_temperature", ts(at(2)), coldest, &
-          warmest)
-      end if
+      at = findloc(.not. (ts >= coldest .and. ts <= warmest), .true., dim=1)
+      if (at == 0) return
+      block%fault = state_fault(.true., block%first + at - 1, -1, "surface_temperature", ts(at), coldest, warmest)
     end associate
-    if (.not. block%fault%is_there) return
+    call report_fault(block, after, place, ierr, errmsg)
+  end subroutine check_surface
+
+  !> The part of the step, the place and a sentence.
+  subroutine report_fault(block, after, place, ierr, errmsg)
+    type(column_block), intent(inout) :: block
+    character(len=*), intent(in) :: after, place
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    integer :: at
+    at = block%fault%column - block%first + 1
     block%fault%after = after
-    block%fault%latitude = block%scalar(at(2), latitude)
-    block%fault%longitude = block%scalar(at(2), longitude)
+    block%fault%latitude = block%scalar(at, latitude)
+    block%fault%longitude = block%scalar(at, longitude)
     ierr = 1
     errmsg = sentence_of(block%fault, place)
-  end subroutine check_state
+  end subroutine report_fault
 
   pure function sentence_of(fault, place) result(sentence)
     type(state_fault), intent(in) :: fault

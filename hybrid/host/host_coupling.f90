@@ -91,7 +91,7 @@ contains
 
   !> What the host's own physics would do, on a copy of the block, mixed into what the emulator did.
   subroutine merge_with_host(block, emulator, mine, settings, now, timer, ierr, errmsg)
-    type(column_block), intent(in) :: block
+    type(column_block), intent(inout) :: block
     type(rank_emulator), intent(inout) :: emulator
     type(emulated_block), intent(inout) :: mine
     type(run_settings), intent(in) :: settings
@@ -109,6 +109,7 @@ contains
       own%total = 0.0_rk
       call timer%lap(time_of_bookkeeping)
       call step_conventional(own, settings, now, timer, ierr, errmsg)
+      block%fault = own%fault
       do i = 1, n_state
         call emagram_merge(merge(mine%weight, none, settings%physics%takes(i)), own%total(:, :, i), mine%rate(:, :, i))
       end do

@@ -97,7 +97,6 @@ module host_emulator
     logical :: is_on = .false. !! or the run is conventional throughout
     type(emagram_model) :: model
     type(physics_settings) :: settings
-    logical :: is_closed = .false. !! by constraints of the model file
     logical :: gives_rate(n_state) = .false., gives_flux(n_flux) = .false.
     type(emulated_block), allocatable :: block(:)
     type(column_block) :: scratch !! for what the host's own physics would do
@@ -130,7 +129,6 @@ contains
       if (ierr == 0) call attach(self, self%block(i), columns%block(i), model, ierr, errmsg)
     end do
     call agree(ierr, errmsg)
-    self%is_closed = model%n_budget > 0
     self%is_on = ierr == 0
   end subroutine open_emulator
 
@@ -329,7 +327,6 @@ contains
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
     character(len=emagram_message_length) :: reason
-    if (.not. self%is_closed) return
     call self%model%constrain(self%block(number)%columns, block%n_column, real(now%time_step, rk), ierr, reason)
     if (ierr /= 0) errmsg = "constraints in the step of "//now%date()//": "//trim(reason)
   end subroutine constrain

@@ -4,7 +4,7 @@ module host_step
   use emagram_kinds, only: ik, rk
   use emagram_surface_kernels, only: slab_kernel
   use host_clock, only: clock
-  use host_columns, only: column_block, rank_columns
+  use host_columns, only: check_surface, column_block, rank_columns
   use host_coupling, only: step_physics
   use host_emulator, only: rank_emulator
   use host_fields, only: before_physics, energy_input, evaporation, filled_water, heat_capacity, longwave_heating, &
@@ -46,6 +46,7 @@ contains
     end if
     call step_physics(block, emulator, number, settings, now, timer, ierr, errmsg)
     call step_surface(block, settings, now)
+    call check_surface(block, "slab", "after slab in the step of "//now%date(), ierr, errmsg)
     call sum_up(block)
     call timer%lap(time_of_bookkeeping)
   end subroutine step_block

@@ -35,9 +35,9 @@ contains
       '", "column": ', fault%column, ', "latitude": ', fault%latitude, ', "longitude": ', fault%longitude, &
       ', "level": ', trim(level), ', "variable": "', trim(fault%variable), '"', ', "value": ', number(fault%value), &
       ', "minimum": ', number(fault%smallest), ', "maximum": ', number(fault%greatest), "}"
-    close (unit)
-    ierr = 0
-    if (status == 0) call rename_file(path//".part", path, ierr, reason)
+    close (unit, iostat=ierr)
+    if (status == 0 .and. ierr == 0) call rename_file(path//".part", path, ierr, reason)
+    if (status /= 0 .or. ierr /= 0) call remove_file(path//".part")
   end subroutine write_stop
 
   !> As JSON has it, which knows no number that is not finite.

@@ -15,22 +15,17 @@ import numpy as np
 import pytest
 
 from emagram.emulators.model_file import ModelFile, read_model_file, write_model_file
-from emagram.hybrid.case import CaseConfig, RecordConfig
+from emagram.hybrid.case import RecordConfig
 from emagram.hybrid.host_output import read_budgets, read_stop
-from emagram.hybrid.physics_config import (
-    BlendPhysicsConfig,
-    EmulatorPhysicsConfig,
-    PhysicsConfig,
-    RampConfig,
-)
+from emagram.hybrid.physics_config import RampConfig
 from emagram.hybrid.run import prepare, program, run
 from emagram.physics.errors import EmagramError
 from host_case import contents, read, small_case
+from online_cases import blend, emulator, online_case, summary
 from online_model import changed_model, write_linear_model
 
 FLUX_WATER, FLUX_ENERGY, STATE_ENERGY = 1e-15, 1e-10, 1e-8
 """Bounds [kg m-2 s-1], [W m-2] of closure, of rates against fluxes and of the host's own states."""
-NO_RECORD = RecordConfig()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -54,24 +49,6 @@ def conventional(tmp_path_factory: pytest.TempPathFactory, _root_may_run_mpi: No
 @pytest.fixture(scope="module")
 def online(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(online_case(emulator(model)), output=tmp_path_factory.mktemp("online") / "run")
-
-
-def online_case(physics: PhysicsConfig | None, **changes: Any) -> CaseConfig:
-    """Nine columns for four days, the first of them a spin-up where there is an emulator."""
-    case = small_case(days=4, record=NO_RECORD, **changes)
-    return case if physics is None else dataclasses.replace(case, physics=physics)
-
-
-def emulator(model: Path, **changes: Any) -> EmulatorPhysicsConfig:
-    return EmulatorPhysicsConfig(**({"source": "emulator", "model": model, "spin_up_days": 1} | changes))
-
-
-def blend(model: Path, ramp: RampConfig, **changes: Any) -> BlendPhysicsConfig:
-    return BlendPhysicsConfig(**({"source": "blend", "model": model, "spin_up_days": 1, "ramp": ramp} | changes))
-
-
-def summary(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "summary.json").read_text())
 
 
 def daily_share(folder: Path) -> np.ndarray:
@@ -103,18 +80,6 @@ def test_the_emulator_runs_in_place_of_the_physics_and_every_column_closes(onlin
         assert np.abs(history[f"air_temperature_tendency_{process}"][1:]).max() == 0.0
     correction = history["air_temperature_correction"]
     assert correction[0].max() == 0.0 < correction[1:].min(axis=2).max()
-
-
-def test_the_sums_that_close_are_those_of_the_history(online: Path) -> None:
-    """What the emulator did to the energy of each column of each day equals the fluxes that the history holds."""
-    history, constants = read(online / "history.nc"), {"g": 9.80616, "Lf": 3.337e5}
-    pressure = 1e5 * history["hyai"] + history["hybi"] * history["surface_air_pressure"][:, None]
-    mass = np.diff(pressure, axis=1) / constants["g"]
-    water = (history["specific_humidity_tendency_emulator"][1:] * mass).sum(axis=2)
-    assert np.abs(water + history["precipitation_flux"][1:]).max() < 1e-5  # cloud water is not in the history's sums
-    assert history["precipitation_flux"][1:].max() > 1e-6
-    assert (history["precipitation_flux"] >= history["snowfall_flux"]).all()
-    assert (history["snowfall_flux"] >= 0.0).all()
 
 
 def test_the_spin_up_is_the_host_alone(online: Path, conventional: Path) -> None:
@@ -174,16 +139,17 @@ def test_a_share_of_nothing_is_the_host_alone(model: Path, conventional: Path, t
 
 
 def test_half_of_each_lies_between_them_in_the_first_step(model: Path, tmp_path: Path) -> None:
-    """Rates of the first step: merged before the constraints, so the mean of both but for the closing."""
+    """Rates and fluxes of the first step: merged before the constraints, so the mean of both but for the closing."""
     rates = []
     for name, share in (("none", 0.0), ("half", 0.5), ("all", 1.0)):
         case = small_case(days=1, record=RecordConfig(every=100))
         physics = blend(model, RampConfig("constant", share), spin_up_days=0)
         folder = run(dataclasses.replace(case, physics=physics), output=tmp_path / name)
         before, after = (read(next((folder / "columns").glob(f"*.{kind}.*"))) for kind in ("mli", "mlo"))
-        rates.append(after["state_u"] - before["state_u"])
-    np.testing.assert_allclose(rates[1], 0.5 * (rates[0] + rates[2]), rtol=1e-9, atol=1e-12)
-    assert np.abs(rates[2] - rates[0]).max() > 1e-3
+        rates.append((after["state_u"] - before["state_u"], after["cam_out_FLWDS"], after["cam_out_FLUT"]))
+    for none, half, whole in zip(*rates, strict=True):
+        np.testing.assert_allclose(half, 0.5 * (none + whole), rtol=1e-9, atol=1e-12)
+        assert np.abs(whole - none).max() > 1e-3
 
 
 def test_of_partial_coupling_the_rest_is_the_host_s(model: Path, tmp_path: Path) -> None:
@@ -204,6 +170,27 @@ def test_of_partial_coupling_the_rest_is_the_host_s(model: Path, tmp_path: Path)
     )  # pays for the winds' energy
 
 
+@pytest.mark.parametrize(
+    ("taken", "changed", "kept"),
+    [
+        ("longwave", ("cam_out_FLUT", "cam_out_FLWDS"), ("cam_out_FSNT", "cam_out_NETSW", "cam_out_SOLS")),
+        ("shortwave", ("cam_out_FSNT", "cam_out_NETSW", "cam_out_SOLS"), ("cam_out_FLUT", "cam_out_FLWDS")),
+    ],
+)
+def test_fluxes_are_taken_in_groups(
+    model: Path, tmp_path: Path, taken: str, changed: tuple[str, ...], kept: tuple[str, ...]
+) -> None:
+    fluxes = []
+    for physics in (None, emulator(model, spin_up_days=0, variables=(taken,))):
+        case = online_case(physics, days=1, record=RecordConfig(every=100))
+        folder = run(case, output=tmp_path / f"run {len(fluxes)}")
+        fluxes.append(read(next((folder / "columns").glob("*.mlo.*"))))
+    for name in kept:
+        np.testing.assert_allclose(fluxes[1][name], fluxes[0][name], rtol=1e-12, atol=1e-10)
+    for name in changed:
+        assert np.abs(fluxes[1][name] - fluxes[0][name]).max() > 1e-3
+
+
 def test_rejected_columns_have_the_host_s_physics(model: Path, conventional: Path, tmp_path: Path) -> None:
     """The model declares the pressures of some columns impossible: those go on with the host's physics, and close."""
     pressure = read(conventional / "restart.nc")["surface_air_pressure"]
@@ -214,6 +201,7 @@ def test_rejected_columns_have_the_host_s_physics(model: Path, conventional: Pat
     assert rejected.sum() == 3
     np.testing.assert_array_equal(history["emulator_rejected"][1:] == 1.0, np.broadcast_to(rejected, (3, 9)))
     np.testing.assert_array_equal(history["emulator_share"][1:] == 0.0, np.broadcast_to(rejected, (3, 9)))
+    assert history["emulator_extrapolated"][:, rejected].max() == 0.0
     theirs = read(conventional / "restart.nc")
     ours = read(folder / "restart.nc")
     np.testing.assert_allclose(ours["air_temperature"][rejected], theirs["air_temperature"][rejected], rtol=1e-7)
@@ -229,10 +217,17 @@ def narrow(manifest: dict[str, Any], name: str, largest: float) -> None:
     entry["valid_range"] = [entry["valid_range"][0], largest]
 
 
-def test_the_policy_error_ends_the_run_at_the_first_rejected_column(model: Path, tmp_path: Path) -> None:
-    fewer = changed_model(model, tmp_path / "fewer.emg", lambda m, _: narrow(m, "surface_air_pressure", 9.0e4))
-    with pytest.raises(EmagramError, match=r"emulator in the step of 0001-01-02-00000: .*'surface_air_pressure'"):
-        run(online_case(emulator(fewer, on_invalid="error")), output=tmp_path / "run")
+def test_the_policy_error_ends_the_run_at_the_first_rejected_column(
+    model: Path, conventional: Path, tmp_path: Path
+) -> None:
+    """Its number is that of the run, not of its block."""
+    pressure = read(conventional / "restart.nc")["surface_air_pressure"]
+    limit, first = float(np.sort(pressure)[-2]), int(np.argmax(pressure))
+    assert first > 0
+    fewer = changed_model(model, tmp_path / "fewer.emg", lambda m, _: narrow(m, "surface_air_pressure", limit))
+    sentence = rf"emulator in the step of 0001-01-02-00000: .* column {first}: .*'surface_air_pressure'"
+    with pytest.raises(EmagramError, match=sentence):
+        run(online_case(emulator(fewer, on_invalid="error"), chunk=1), output=tmp_path / "run")
 
 
 def test_columns_outside_the_training_range_can_be_rejected(model: Path, tmp_path: Path) -> None:
@@ -266,6 +261,26 @@ def test_a_margin_tolerates_what_lies_a_little_beyond_the_training_range(model: 
     assert fractions[0] > 0.9
     assert fractions[0] > fractions[1] >= fractions[2]
     assert fractions[2] < 0.5
+
+
+def test_the_policy_clip_moves_inputs_into_the_training_range(model: Path, tmp_path: Path) -> None:
+    """Stresses of a training without wind: the emulator sees none, or what the host has."""
+
+    def calm(manifest: dict[str, Any], weights: dict[str, Any]) -> None:
+        names = [entry["name"] for entry in manifest["inputs"]]
+        at = names.index("surface_upward_eastward_stress")
+        at = sum(entry["size"] for entry in manifest["inputs"][:at])
+        weights["inputs.maximum"][at] = weights["inputs.minimum"][at] = 0.0
+
+    still = changed_model(model, tmp_path / "still.emg", calm)
+    winds = {}
+    for policy in ("mask", "clip"):
+        case = online_case(emulator(still, spin_up_days=0, on_invalid=policy), days=1, record=RecordConfig(every=100))
+        folder = run(case, output=tmp_path / policy)
+        assert summary(folder)["extrapolated_fraction"] == 1.0
+        assert summary(folder)["rejected_fraction"] == 0.0
+        winds[policy] = read(next((folder / "columns").glob("*.mlo.*")))["state_u"]
+    assert np.abs(winds["clip"] - winds["mask"]).max() > 1e-6
 
 
 def heat(per_day: float) -> Any:
@@ -370,7 +385,11 @@ def test_a_model_without_an_output_can_leave_it_to_the_host(tmp_path: Path) -> N
     with pytest.raises(EmagramError, match="expected an output 'toa_net_downward_shortwave_flux', got none"):
         run(online_case(emulator(model)), output=tmp_path / "all")
     winds = emulator(model, variables=("eastward_wind", "northward_wind"))
-    assert summary(run(online_case(winds), output=tmp_path / "winds"))["online_stable"]
+    folder = run(online_case(winds), output=tmp_path / "winds")
+    assert summary(folder)["online_stable"]
+    history = read(folder / "history.nc")
+    assert np.abs(history["air_temperature_tendency_emulator"]).max() > 0.0
+    assert history["air_temperature_correction"].max() == 0.0  # no constraint of this model changes it
 
 
 def test_a_model_that_was_replaced_is_refused(model: Path, tmp_path: Path) -> None:
@@ -426,6 +445,7 @@ def test_namelists_that_cannot_be_are_refused_by_the_host(model: Path, tmp_path:
     [
         (lambda: RampConfig("linear", 1.0, 0.0), "ramp 'days': expected more than 0 of a linear ramp, got 0.0"),
         (lambda: RampConfig("step", 1.0), "ramp 'days': expected more than 0 of a step ramp, got 0.0"),
+        (lambda: RampConfig("linear", 1.0, float("inf")), "ramp 'days': expected at most 1e\\+06, got inf"),
         (lambda: RampConfig("constant", 1.0, 3.0), "ramp 'days': expected none of a constant ramp, got 3.0"),
         (lambda: RampConfig("constant", 1.5), "ramp 'share': expected 0 to 1, got 1.5"),
         (lambda: emulator(Path("m"), spin_up_days=-1), "'spin_up_days': expected 0 or more, got -1"),
