@@ -13,7 +13,12 @@ def relative_humidity(air_pressure: Any, air_temperature: Any, specific_humidity
 
 class Model:
     def __init__(
-        self, bytes: bytes, policy: int, allow_other_dt: bool, defer_constraints: bool, extrapolation_margin: float
+        self,
+        bytes: bytes,
+        policy: int,
+        allow_other_dt: bool,
+        defer_constraints: bool,
+        extrapolation_margin: float = ...,
     ) -> None: ...
     def describe(self) -> dict[str, Any]: ...
     def close(self) -> None: ...

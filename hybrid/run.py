@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from .. import __path__ as PACKAGE_FOLDERS
+from ..emulators.atomic import write_atomically
 from ..emulators.data.climsim_grid import write_grid
 from ..emulators.model_file import sha256_of
 from ..emulators.run_folder import CONFIGURATION_NAME, as_json, read_json, versions, write_json
@@ -60,16 +61,24 @@ def run(case: Path | str | CaseConfig, *, ranks: int = 1, output: Path | str | N
     prepare(case, folder)
     if _days_done(folder) == case.days and (folder / "summary.json").exists():
         return folder
-    for name in ("summary.json", "stopped.json"):  # of the last session, which would be taken for this one's
-        (folder / name).unlink(missing_ok=True)
+    summary, stop = folder / "summary.json", folder / "stopped.json"
+    earlier, last_stop = summary.read_bytes() if summary.exists() else None, _changed(stop)
+    summary.unlink(missing_ok=True)
     try:
         _start(_command(folder / NAMELIST_NAME, ranks), folder / "log.txt", case.days)
     except EmagramError:
-        if read_stop(folder) is not None:  # the state left its bounds: the run has ended, and is summed up
-            write_json(folder / "summary.json", summarise(case, folder, ranks))
+        if stop.exists() and _changed(stop) != last_stop:  # the state left its bounds: the run has ended
+            write_json(summary, summarise(case, folder, ranks))
+        elif stop.exists() and earlier is not None:  # it did not go on from there: nothing is new
+            write_atomically(summary, earlier)
         raise
-    write_json(folder / "summary.json", summarise(case, folder, ranks))
+    write_json(summary, summarise(case, folder, ranks))
     return folder
+
+
+def _changed(path: Path) -> int | None:
+    """When a file was last written [ns], None where there is none."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def prepare(case: CaseConfig, folder: Path) -> None:

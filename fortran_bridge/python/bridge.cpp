@@ -194,7 +194,8 @@ PYBIND11_MODULE(_bridge, m) {
           return emagram::relative_humidity(pressure, temperature, humidity);
         }));
   py::class_<Model>(m, "Model")
-      .def(py::init<const py::bytes&, int, bool, bool, double>())
+      .def(py::init<const py::bytes&, int, bool, bool, double>(), py::arg("bytes"), py::arg("policy"),
+           py::arg("allow_other_dt"), py::arg("defer_constraints"), py::arg("extrapolation_margin") = 0.0)
       .def("describe", &Model::describe)
       .def("close", &Model::close);
   py::class_<Columns>(m, "Columns")

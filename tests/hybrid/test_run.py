@@ -171,8 +171,12 @@ def test_the_stop_of_an_earlier_session_is_not_taken_for_this_ones(
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(EmagramError, match="mpirun: expected on the PATH"):
         run(small_case(), ranks=2, output=tmp_path)
-    assert not (tmp_path / "stopped.json").exists()
     assert not (tmp_path / "summary.json").exists()
+    (tmp_path / "summary.json").write_text("{}")  # what summed up that stop stays with it
+    with pytest.raises(EmagramError, match="mpirun: expected on the PATH"):
+        run(small_case(), ranks=2, output=tmp_path)
+    assert (tmp_path / "summary.json").read_text() == "{}"
+    assert json.loads((tmp_path / "stopped.json").read_text())["day"] == 0.5
 
 
 def test_root_is_told_what_mpirun_wants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
