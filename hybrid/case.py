@@ -16,6 +16,7 @@ from ..physics.errors import EmagramError
 from .physics_config import (
     BlendPhysicsConfig,
     ConventionalPhysicsConfig,
+    CoupledPhysicsConfig,
     EmulatorPhysicsConfig,
 )
 
@@ -359,7 +360,7 @@ class CaseConfig:
         self._divide("'days'", self.days, "history_days", self.history_days)
         for process, values in self.parameters.items():
             _check_parameters(process, values)
-        if isinstance(self.physics, EmulatorPhysicsConfig):
+        if isinstance(self.physics, CoupledPhysicsConfig):
             if self.radiation_steps != 1:
                 raise EmagramError(f"case 'radiation_steps': expected 1 with an emulator, got {self.radiation_steps}")
             if self.physics.spin_up_days >= self.days:

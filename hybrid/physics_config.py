@@ -34,8 +34,9 @@ class ConventionalPhysicsConfig:
         """None: it needs no model file."""
         return
 
-    def settings(self, time_step: int) -> dict[str, Any]:  # noqa: ARG002  (as of the others)
+    def settings(self, time_step: int) -> dict[str, Any]:
         """What the host's namelist says."""
+        del time_step
         return {}
 
 
@@ -74,8 +75,8 @@ class RampConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmulatorPhysicsConfig:
-    """An emulator in place of the host's physics.
+class CoupledPhysicsConfig:
+    """What an emulator needs to be told whether it takes the place of the host's physics or is merged with it.
 
     Attributes:
         model: the model file; the run folder keeps a copy.
@@ -90,7 +91,6 @@ class EmulatorPhysicsConfig:
         EmagramError: if the spin-up is negative or a variable is unknown or stands twice.
     """
 
-    source: Literal["emulator"]
     model: Path
     spin_up_days: int = 0
     on_invalid: Literal["mask", "clip", "error"] = "mask"
@@ -132,14 +132,21 @@ class EmulatorPhysicsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BlendPhysicsConfig(EmulatorPhysicsConfig):
+class EmulatorPhysicsConfig(CoupledPhysicsConfig):
+    """An emulator in place of the host's physics."""
+
+    source: Literal["emulator"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendPhysicsConfig(CoupledPhysicsConfig):
     """Tendencies and fluxes of the emulator and of the host's physics, merged.
 
     Attributes:
         ramp: the emulator's share in time.
     """
 
-    source: Literal["blend"]  # type: ignore[assignment]
+    source: Literal["blend"]
     ramp: RampConfig
 
     def settings(self, time_step: int) -> dict[str, Any]:

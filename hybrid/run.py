@@ -27,7 +27,7 @@ from .coupled_model import MODEL_NAME, check_model, keep_model
 from .equilibrium import judge_equilibrium
 from .host_output import Stop, read_budgets, read_stop, read_timers, state_sha256
 from .initial_state import make_initial_state, write_initial_state
-from .physics_config import EmulatorPhysicsConfig
+from .physics_config import CoupledPhysicsConfig
 
 PROGRAM = "emagram-host"
 NAMELIST_NAME = "case.nml"
@@ -267,7 +267,7 @@ def summarise(case: CaseConfig, folder: Path, ranks: int) -> dict[str, Any]:
 
 def _summarise_emulator(case: CaseConfig, folder: Path, stop: Stop | None) -> dict[str, Any]:
     """What `summary.json` says of the emulator: how long it ran, whether it lasted, what the constraints had to do."""
-    if not isinstance(case.physics, EmulatorPhysicsConfig):
+    if not isinstance(case.physics, CoupledPhysicsConfig):
         return {"stopped": None if stop is None else asdict(stop)}
     budgets = _budgets(folder, stop)
     online = slice(case.physics.spin_up_days, None)  # a line a day

@@ -33,22 +33,14 @@ CP, LV, LF, G = E3SM.heat_capacity_dry_air, E3SM.latent_heat_vaporization, E3SM.
 LEVELS = ("t", "q0001", "q0002", "q0003", "u", "v")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _root_may_run_mpi() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMPI_ALLOW_RUN_AS_ROOT", "1")
-        patch.setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
-        yield
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, _root_may_run_mpi: None) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on one rank, in a folder with a space."""
     return run(small_case(), output=tmp_path_factory.mktemp("host") / "a run")
 
 
 @pytest.fixture(scope="module")
-def cloudy(tmp_path_factory: pytest.TempPathFactory, _root_may_run_mpi: None) -> Path:
+def cloudy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A day that begins with fog, ice cloud and supersaturation, recorded from its second step on."""
     folder = tmp_path_factory.mktemp("host") / "cloudy"
     case = small_case(days=1, record=RecordConfig(every=10, offset=1))

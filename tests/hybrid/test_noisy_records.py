@@ -18,25 +18,17 @@ from host_case import contents, read, small_case
 NOISE = {"temperature_noise": 2.0, "water_noise": 0.2, "wind_noise": 3.0}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _root_may_run_mpi() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMPI_ALLOW_RUN_AS_ROOT", "1")
-        patch.setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
-        yield
-
-
 def case(**noise: float) -> CaseConfig:
     return small_case(record=RecordConfig(every=5, offset=40, **noise))
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory, _root_may_run_mpi: None) -> Path:
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(case(), output=tmp_path_factory.mktemp("quiet") / "run")
 
 
 @pytest.fixture(scope="module")
-def noisy(tmp_path_factory: pytest.TempPathFactory, _root_may_run_mpi: None) -> Path:
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(case(**NOISE), output=tmp_path_factory.mktemp("noisy") / "run")
 
 

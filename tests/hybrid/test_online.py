@@ -28,21 +28,8 @@ FLUX_WATER, FLUX_ENERGY, STATE_ENERGY = 1e-15, 1e-10, 1e-8
 """Bounds [kg m-2 s-1], [W m-2] of closure, of rates against fluxes and of the host's own states."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _root_may_run_mpi() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMPI_ALLOW_RUN_AS_ROOT", "1")
-        patch.setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
-        yield
-
-
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, _root_may_run_mpi: None) -> Path:
-    return write_linear_model(tmp_path_factory.mktemp("a model"))
-
-
-@pytest.fixture(scope="module")
-def conventional(tmp_path_factory: pytest.TempPathFactory, _root_may_run_mpi: None) -> Path:
+def conventional(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(online_case(None), output=tmp_path_factory.mktemp("conventional") / "run")
 
 

@@ -29,19 +29,6 @@ from online_model import EXTRA_OUTPUTS, changed_model, write_linear_model
 DIMENSIONS = {"column": ("column",), "layer": ("column", "level"), "interface": ("column", "interface")}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _root_may_run_mpi() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMPI_ALLOW_RUN_AS_ROOT", "1")
-        patch.setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
-        yield
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, _root_may_run_mpi: None) -> Path:
-    return write_linear_model(tmp_path_factory.mktemp("a model"))
-
-
 def raised(at: Any, by: float) -> Any:
     """Change a model by raising the mean of an output, by name or by index, and leaving out the closing."""
 
