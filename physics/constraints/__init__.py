@@ -5,10 +5,12 @@ manifest of a model file, from which the C++ runtime builds its twin.
 """
 
 from .bounds import Bounds, Minimum
+from .cloud_phase import CloudPhase
 from .column_energy import ColumnEnergy, FluxTerm
 from .constraint import Budget, Constraint, Fields, Prognostic
 from .positivity import Positivity
 from .precipitation import Precipitation
+from .residual_levels import ResidualLevels
 from .sequence import CONSTRAINTS, from_manifest
 from .shortwave import Shortwave
 from .upper_levels import UpperLevels
@@ -18,6 +20,7 @@ __all__ = [
     "CONSTRAINTS",
     "Bounds",
     "Budget",
+    "CloudPhase",
     "ColumnEnergy",
     "Constraint",
     "Fields",
@@ -26,6 +29,7 @@ __all__ = [
     "Positivity",
     "Precipitation",
     "Prognostic",
+    "ResidualLevels",
     "Shortwave",
     "UpperLevels",
     "WaterAndEnergy",
