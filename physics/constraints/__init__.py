@@ -8,6 +8,7 @@ from .bounds import Bounds, Minimum
 from .cloud_phase import CloudPhase
 from .column_energy import ColumnEnergy, FluxTerm
 from .constraint import Budget, Constraint, Fields, Prognostic
+from .ledger import Entry, Ledger, Residuals, close
 from .positivity import Positivity
 from .precipitation import Precipitation
 from .residual_levels import ResidualLevels
@@ -23,15 +24,19 @@ __all__ = [
     "CloudPhase",
     "ColumnEnergy",
     "Constraint",
+    "Entry",
     "Fields",
     "FluxTerm",
+    "Ledger",
     "Minimum",
     "Positivity",
     "Precipitation",
     "Prognostic",
     "ResidualLevels",
+    "Residuals",
     "Shortwave",
     "UpperLevels",
     "WaterAndEnergy",
+    "close",
     "from_manifest",
 ]

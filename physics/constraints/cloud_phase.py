@@ -13,6 +13,7 @@ from ..constants import Constants
 from ..thermodynamics import ALL_ICE, TRIPLE_POINT, liquid_fraction
 from .columns import Columns, not_below_zero, replaced
 from .constraint import (
+    WATER_TOLERANCE,
     Budget,
     Fields,
     Prognostic,
@@ -67,7 +68,7 @@ class CloudPhase:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """Cloud of the wrong phase after the step, per time [kg m-2 s-1]."""
-        return (Budget(self.name, "kg m-2 s-1"),)
+        return (Budget(self.name, "kg m-2 s-1", WATER_TOLERANCE),)
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -14,7 +14,16 @@ from ..constants import Constants
 from ..errors import EmagramError
 from .column_energy import FluxTerm
 from .columns import Columns
-from .constraint import Budget, Fields, Prognostic, require_distinct, require_positive, require_time_step
+from .constraint import (
+    ENERGY_TOLERANCE,
+    WATER_TOLERANCE,
+    Budget,
+    Fields,
+    Prognostic,
+    require_distinct,
+    require_positive,
+    require_time_step,
+)
 from .moist_columns import MoistColumns, imbalance
 
 _WATERS = ("vapor", "liquid", "ice")
@@ -61,7 +70,10 @@ class MoistLaw:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """Water [kg m-2 s-1] and energy [W m-2]."""
-        return Budget(f"{self.name}_water", "kg m-2 s-1"), Budget(f"{self.name}_energy", "W m-2")
+        return (
+            Budget(f"{self.name}_water", "kg m-2 s-1", WATER_TOLERANCE),
+            Budget(f"{self.name}_energy", "W m-2", ENERGY_TOLERANCE),
+        )
 
     def residuals(self, fields: Fields) -> dict[str, Tensor]:
         """r_A and r_B (...), float64, by the names of the budgets; raises EmagramError if a field does not fit."""
