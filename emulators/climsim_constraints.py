@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..physics.constraints import (
+    Accounts,
     Bounds,
     CloudPhase,
     Constraint,
@@ -18,14 +19,17 @@ from ..physics.constraints import (
     Prognostic,
     ResidualLevels,
     Shortwave,
+    StratosphericWater,
     UpperLevels,
     WaterAndEnergy,
 )
 from ..physics.errors import EmagramError
+from ..physics.tropopause import TropopauseSearch
 from ..physics.units import SECONDS_PER_DAY
 from ..physics.variables import VARIABLES
 from .climsim_budgets import (
     BANDS,
+    CLOUD,
     HEATING,
     LONGWAVE_DOWN,
     LONGWAVE_UP,
@@ -49,6 +53,10 @@ TEMPERATURE_VARIANCE = (1.0 / SECONDS_PER_DAY) ** 2
 WATER_VARIANCE = (1.0e-3 / SECONDS_PER_DAY) ** 2 / 1.0e-2
 """[s-2]: a change of 1 g/kg/day in a layer of 10 g/kg is one standard deviation."""
 
+TROPOPAUSE = TropopauseSearch(lowest_pressure=7.5e3, highest_pressure=4.5e4, fallback_pressure=1.0e4)
+"""Looked for where E3SM does, from 75 hPa to 450 hPa."""
+
+_STRESS = ("surface_upward_eastward_stress", "surface_upward_northward_stress")
 _ALTERNATIVES = ("water_and_energy", "residual_levels")
 _TEMPERATURE = Prognostic("air_temperature", HEATING)
 _SPECIES = tuple(Prognostic(*names) for names in WATERS)
@@ -58,7 +66,8 @@ _RATES = tuple(species.rate for species in _SPECIES)
 def climsim_constraints(spec: EmulatorSpec, names: Sequence[str]) -> tuple[Constraint, ...]:
     """The constraints of those names for an emulator, in the order in which they must be applied.
 
-    With `upper_levels`, the others leave water above `TOP_PRESSURE` alone, so that its rates stay zero there.
+    With `upper_levels`, the others leave water above `TOP_PRESSURE` alone, so that its rates stay zero there; only
+    `stratospheric_water` evaporates what cloud is there.
 
     Args:
         spec: outputs, constants and time step count.
@@ -116,6 +125,22 @@ def _precipitation(spec: EmulatorSpec, top_pressure: float) -> Constraint:
     return Precipitation("precipitation", RAIN_AND_SNOW, SNOW)
 
 
+def _stratospheric_water(spec: EmulatorSpec, top_pressure: float) -> Constraint:
+    del top_pressure
+    _, liquid, ice = _SPECIES
+    return StratosphericWater(
+        "stratospheric_water",
+        _TEMPERATURE,
+        VAPOR,
+        liquid,
+        ice,
+        interface_pressure=PRESSURE,
+        tropopause=TROPOPAUSE,
+        constants=spec.constants,
+        time_step=_time_step(spec),
+    )
+
+
 def _positivity(spec: EmulatorSpec, top_pressure: float) -> Constraint:
     return Positivity("positivity", _SPECIES, PRESSURE, spec.constants, _time_step(spec), top_pressure)
 
@@ -160,6 +185,15 @@ def _cloud_phase(spec: EmulatorSpec, top_pressure: float) -> Constraint:
     )
 
 
+def _accounts(spec: EmulatorSpec, top_pressure: float) -> Constraint:
+    del top_pressure
+    clouds = tuple(rate for rate in (*_RATES[1:], CLOUD) if rate in spec.outputs)
+    winds = tuple(rate for _, rate in WINDS)
+    moves = all(rate in spec.outputs for rate in winds)
+    stress = _STRESS if moves and all(name in spec.inputs for name in _STRESS) else ()
+    return Accounts("accounts", PRESSURE, (VAPOR, *clouds), winds if moves else (), stress, spec.constants)
+
+
 def _time_step(spec: EmulatorSpec) -> float:
     if spec.time_step is None:
         raise EmagramError("constraints: expected an emulator with a time step, got None")
@@ -182,9 +216,11 @@ CLIMSIM_CONSTRAINTS: Mapping[str, Callable[[EmulatorSpec, float], Constraint]] =
     "shortwave": _shortwave,
     "bounds": _bounds,
     "precipitation": _precipitation,
+    "stratospheric_water": _stratospheric_water,
     "positivity": _positivity,
     "water_and_energy": _water_and_energy,
     "residual_levels": _residual_levels,
     "cloud_phase": _cloud_phase,
+    "accounts": _accounts,
 }
 """By the type of constraint, in the order of the sequence."""

@@ -27,6 +27,7 @@ from emagram.emulators.statistics import stream_normalisation
 from emagram.emulators.training.objectives import NormalisedObjectiveConfig
 from emagram.emulators.training.samples import Samples
 from emagram.physics.constants import Constants
+from emagram.physics.constraints import Accounts, close
 from emagram.physics.errors import EmagramError
 from emagram.physics.variables import find
 from stepping import bind
@@ -284,3 +285,49 @@ def test_residual_levels_close_in_place_of_the_projection() -> None:
     assert float(residuals["column_energy"].abs().max()) <= ENERGY_CLOSED
     with pytest.raises(EmagramError, match="expected one of water_and_energy and residual_levels, got both"):
         whole_spec((*TYPES, "residual_levels"))
+
+
+@torch.no_grad()
+def test_phase_stratosphere_and_accounts_come_besides() -> None:
+    """In the order of the sequence, and every budget of the others stays closed."""
+    names = ("accounts", "cloud_phase", "stratospheric_water", *TYPES)
+    spec = whole_spec(names)
+    at = TYPES.index("positivity")
+    order = [*TYPES[:at], "stratospheric_water", *TYPES[at:], "cloud_phase", "accounts"]
+    assert [constraint.to_manifest()["type"] for constraint in spec.constraints] == order
+    samples = whole_samples(spec)
+    emulator = emulator_of(spec, samples)
+    raw = emulator.decode(emulator.network(emulator.encode(samples.inputs)), samples.inputs)
+    ledger = close(spec.constraints, {**samples.inputs, **raw})
+    unmet = {name for name, entry in ledger.entries.items() if bool(entry.unmet.any())}
+    assert unmet == set()
+    assert float(ledger.entries["stratospheric_water"].residuals.before.max()) > 1e-10
+    assert float(ledger.entries["stratospheric_water"].residuals.returned.max()) <= WATER_CLOSED
+    assert float(ledger.entries["cloud_phase"].residuals.before.max()) > 1e-9
+    assert float(ledger.entries["column_energy"].residuals.returned.abs().max()) <= ENERGY_CLOSED
+    assert float(ledger.entries["column_water"].residuals.returned.abs().max()) <= WATER_CLOSED
+    assert float(ledger.entries["positivity"].residuals.returned.max()) == 0.0
+    assert not ledger.entries["upper_levels_water"].residuals.returned.abs().max() > WATER_CLOSED
+    assert spec.time_step is not None
+    fields = {**samples.inputs, **ledger.fields}
+    measured = column_budgets(ColumnState(fields, samples.inputs[PRESSURE], spec.constants, spec.time_step))
+    assert float(measured["D_cloud_phase"].max()) <= 1e-10
+    assert float(ledger.entries["accounts_eastward_momentum"].residuals.returned.abs().max()) > 1e-6
+
+
+def test_accounts_take_what_there_is() -> None:
+    """Winds only with both rates among the outputs, stress only where the emulator reads it, clouds as they are."""
+    (law,) = whole_spec(("accounts",)).constraints
+    assert isinstance(law, Accounts)
+    assert (len(law.water), len(law.winds), len(law.stress)) == (3, 2, 2)
+    unstressed = climsim_spec("v2", n_level=N_LEVEL)
+    unstressed = replace(unstressed, inputs=tuple(i for i in unstressed.inputs if "stress" not in i), features=())
+    (law,) = climsim_constraints(unstressed, ("accounts",))
+    assert isinstance(law, Accounts)
+    assert (len(law.winds), len(law.stress)) == (2, 0)
+    (law,) = climsim_constraints(climsim_spec("v1", n_level=N_LEVEL), ("accounts",))
+    assert isinstance(law, Accounts)
+    assert (law.water, law.winds) == ((WATERS[0][1],), ())
+    (law,) = climsim_constraints(climsim_spec("v5", n_level=N_LEVEL), ("accounts",))
+    assert isinstance(law, Accounts)
+    assert law.water[1:] == (find("ptend_qn", "climsim").name,)
