@@ -12,11 +12,16 @@
 namespace emagram {
 
 enum class LawType {
+  accounts,
   bounds,
+  cloud_phase,
   column_energy,
+  downscaling,
   positivity,
   precipitation,
+  residual_levels,
   shortwave,
+  stratospheric_water,
   upper_levels,
   water_and_energy,
 };

@@ -4,6 +4,9 @@
 #include "lanes.hpp"
 
 namespace emagram {
+
+constexpr int n_water = 3;  // vapour, liquid, ice
+
 namespace {
 
 /// The rates, where rounding alone leads below zero, `q + dt q̇` < 0, the next larger ones that do not.
