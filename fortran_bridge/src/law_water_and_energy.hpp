@@ -34,7 +34,7 @@ inline void sum_held(const WaterAndEnergyLaw& law, const UpperLayers& upper, con
     const Lanes *state = inputs + law.water[s].state, *rate = outputs + law.water[s].rate;
     Lanes sum[1];
     sum_up(law.n_level, sum, [&](int k, Lanes* part) {
-      const Lanes mass = max(state[k] + dt * rate[k], 0.0) * (p[k + 1] - p[k]);
+      const Lanes mass = held_after(state[k], rate[k], dt) * (p[k + 1] - p[k]);
       part[0] += k < upper.count() ? select(upper[k], Lanes{}, mass) : mass;
     });
     sums.held[s] = sum[0];
@@ -49,7 +49,7 @@ inline void lose(const WaterAndEnergyLaw& law, const UpperLayers& upper, const L
   const double dt = law.projection.dt, per_step = 1.0 / dt;
   Fullest found = fullest;
   for (int k = 0; k < law.n_level; ++k) {
-    const Lanes held = state[k] + dt * rate[k], weight = p[k + 1] - p[k];
+    const Lanes held = held_after(state[k], rate[k], dt), weight = p[k + 1] - p[k];
     Mask has_water = held > 0.0;
     if (k < upper.count()) has_water &= ~upper[k];
     const Lanes lowered = max(rate[k] - loss * held, -state[k] * per_step);

@@ -23,7 +23,7 @@ class WaterAndEnergy(MoistLaw):
     The change minimises Σ_k m_k [δT_k² / σ_T² + Σ_s δq_{s,k}² / (σ_q a_{s,k})] with a = max(q + Δt q̇, 0), so that every
     water of the column changes by one factor, and none loses more than it has. Only where no water is free to do so
     does precipitation close r_A, and temperature r_B. In upper layers, ½ (p_k + p_{k+1}) < p_top, a = 0: water stays
-    there.
+    there. So it is where rounding alone leaves some of a water that went.
 
     Args:
         temperature_variance: σ_T² [K2 s-2].
