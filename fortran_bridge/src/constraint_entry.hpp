@@ -9,12 +9,6 @@
 
 namespace emagram {
 
-/// The state of a kind of water, or of a wind, before physics, and its rate of change: offsets in the two rows.
-struct Prognostic {
-  int state = 0;
-  int rate = 0;
-};
-
 class ConstraintEntry {
  public:
   /// The values of a field in a row.
@@ -36,6 +30,9 @@ class ConstraintEntry {
   const Json& at(const char* key) const { return at(entry_, key); }
   const Json& at(const Json& object, const char* key) const;
   const Json& list(const char* key) const;
+  /// Whether the key is there, and not null.
+  bool has(const char* key) const;
+  const std::string& text(const char* key) const;
 
   /// Of any sign, and finite; `key` names it in messages.
   double number(const Json& value, const char* key) const;
@@ -43,6 +40,8 @@ class ConstraintEntry {
   double positive(const char* key) const;
   /// The key "top_pressure" [Pa] of an entry that may lack it: 0, so that no layer is upper.
   double optional_top_pressure() const;
+  /// A layer counted from 0 at the top; the lowest where the entry lacks the key.
+  int optional_level(const char* key) const;
   /// 1 or -1.
   double sign(const Json& term) const;
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "bundles.hpp"
 #include "constraint_entry.hpp"
 #include "error.hpp"
 
@@ -13,12 +14,17 @@ using Factory = std::unique_ptr<const Constraint> (*)(const ConstraintEntry&);
 
 Factory factory_of(const std::string& type) {
   static const std::map<std::string, Factory> known = {{"column_energy", column_energy},
+                                                       {"downscaling", downscaling},
                                                        {"upper_levels", upper_levels},
                                                        {"shortwave", shortwave},
                                                        {"bounds", bounds},
                                                        {"precipitation", precipitation},
+                                                       {"stratospheric_water", stratospheric_water},
                                                        {"positivity", positivity},
-                                                       {"water_and_energy", water_and_energy}};
+                                                       {"water_and_energy", water_and_energy},
+                                                       {"residual_levels", residual_levels},
+                                                       {"cloud_phase", cloud_phase},
+                                                       {"accounts", accounts}};
   const auto found = known.find(type);
   if (found == known.end()) fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: constraint '", type, "' is not supported");
   return found->second;
@@ -36,6 +42,9 @@ void check_budgets(const ConstraintEntry& entry, const std::vector<Budget>& budg
 }
 
 }  // namespace
+
+Constraint::Constraint(LawType type, std::vector<Budget> budgets)
+    : kernels_(instruction_set().laws.kernels(type)), budgets_(std::move(budgets)) {}
 
 Constraints::Constraints(const Json& entries, const ManifestParts& manifest) {
   if (!entries.is_array())
@@ -58,10 +67,10 @@ Constraints::Constraints(const Json& entries, const ManifestParts& manifest) {
   }
 }
 
-void Constraints::residuals(const double* inputs, const double* outputs, double* residual) const {
+void Constraints::measure(const double* inputs, const double* outputs, double* residual) const {
   for (const auto& constraint : sequence_) {
-    constraint->residuals(inputs, outputs, residual);
-    residual += constraint->budgets().size();
+    constraint->measure(inputs, outputs, residual);
+    residual += static_cast<std::ptrdiff_t>(constraint->budgets().size()) * Bundles::n_lane();
   }
 }
 
@@ -71,11 +80,12 @@ void Constraints::apply(const double* inputs, double* outputs) const {
 
 void Constraints::apply(const double* inputs, double* outputs, double* before, double* after) const {
   for (const auto& constraint : sequence_) {
-    constraint->residuals(inputs, outputs, before);
+    constraint->measure(inputs, outputs, before);
     constraint->apply(inputs, outputs);
-    constraint->residuals(inputs, outputs, after);
-    before += constraint->budgets().size();
-    after += constraint->budgets().size();
+    constraint->measure(inputs, outputs, after);
+    const auto n_value = static_cast<std::ptrdiff_t>(constraint->budgets().size()) * Bundles::n_lane();
+    before += n_value;
+    after += n_value;
   }
 }
 

@@ -4,23 +4,31 @@ Each is a small frozen object: it measures its residuals, applies itself differe
 manifest of a model file, from which the C++ runtime builds its twin.
 """
 
+from .accounts import Accounts
 from .bounds import Bounds, Minimum
+from .cloud_phase import CloudPhase
 from .column_energy import ColumnEnergy, FluxTerm
 from .constraint import Budget, Constraint, Fields, Prognostic
+from .downscaling import Downscaling
 from .ledger import Entry, Ledger, Residuals, close
 from .positivity import Positivity
 from .precipitation import Precipitation
+from .residual_levels import ResidualLevels
 from .sequence import CONSTRAINTS, from_manifest
 from .shortwave import Shortwave
+from .stratospheric_water import StratosphericWater
 from .upper_levels import UpperLevels
 from .water_and_energy import WaterAndEnergy
 
 __all__ = [
     "CONSTRAINTS",
+    "Accounts",
     "Bounds",
     "Budget",
+    "CloudPhase",
     "ColumnEnergy",
     "Constraint",
+    "Downscaling",
     "Entry",
     "Fields",
     "FluxTerm",
@@ -29,8 +37,10 @@ __all__ = [
     "Positivity",
     "Precipitation",
     "Prognostic",
+    "ResidualLevels",
     "Residuals",
     "Shortwave",
+    "StratosphericWater",
     "UpperLevels",
     "WaterAndEnergy",
     "close",
