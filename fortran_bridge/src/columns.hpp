@@ -49,6 +49,7 @@ class Columns {
   Pass start_pass(std::int64_t number, bool constrain);
   void reject(Pass& pass, std::int64_t column, std::int32_t reason, const double* inputs, const double* outputs) const;
   void judge(const Pass& pass, const std::string& call) const;
+  void log_unmet(const std::string& call) const;
   void gather_block(std::int64_t first, int n_column, int direction, double* rows, int n_value) const;
   void compute_block(Pass& pass, std::int64_t first, int n_column);
   void close_column(Pass& pass, std::int64_t column, const double* inputs);
