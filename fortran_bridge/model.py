@@ -195,8 +195,8 @@ class Model:
                 model opened with measure_only.
         Returns:
             for each budget its residual (stage, column) in its unit: as the outputs are (predicted), just before its
-            own constraint (before), just after it (after), and after the last (returned); and `<budget>_unmet` (column),
-            1 where its constraint cannot hold.
+            own constraint (before), just after it (after), and after the last (returned); and `<budget>_unmet`
+            (column), 1 where its constraint cannot hold.
         Raises:
             BridgeError: a variable is missing, has other dimensions, sizes or units, or is not finite.
 

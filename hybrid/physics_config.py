@@ -86,8 +86,8 @@ class CoupledPhysicsConfig:
         extrapolation_margin: [1] of the width of the training range of a variable by which an input may lie outside the
             range of its level before the column counts as extrapolated.
         reject_extrapolated: extrapolated columns fall back to the host's physics.
-        constraints: whether the model file's constraints close the columns ("enforce") or are only measured ("measure");
-            then nothing closes, and the host fills up water below zero, as models without constraints do.
+        constraints: whether the model file's constraints close the columns ("enforce") or are only measured
+            ("measure"); then nothing closes, and the host fills up water below zero, as models without constraints do.
         variables: what is taken from the emulator, some of `VARIABLES`; all without.
     Raises:
         EmagramError: if the spin-up is negative or a variable is unknown or stands twice.

@@ -26,8 +26,8 @@ from .configuration import read_configuration
 from .coupled_model import MODEL_NAME, check_model, keep_model
 from .equilibrium import judge_equilibrium
 from .host_output import Stop, read_budgets, read_stop, read_timers, state_sha256
-from .ledger import ledger_of
 from .initial_state import make_initial_state, write_initial_state
+from .ledger import ledger_of
 from .physics_config import SECONDS_PER_DAY, CoupledPhysicsConfig
 
 PROGRAM = "emagram-host"

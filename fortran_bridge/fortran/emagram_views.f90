@@ -217,8 +217,8 @@ contains
       ierr, errmsg)
   end subroutine columns_budget_at
 
-  !> Where the constraint of a budget cannot hold: the residual exceeds the budget's tolerance just after it or, where it
-  !> is what no correction can repair, just before it.
+  !> Where the constraint of a budget cannot hold: the residual exceeds the budget's tolerance just after it or, where
+  !> it is what no correction can repair, just before it.
   subroutine columns_unmet(self, index, unmet, ierr, errmsg)
     class(emagram_columns), intent(in) :: self
     integer, intent(in) :: index !! from 1 to n_budget

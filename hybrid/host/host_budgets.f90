@@ -13,9 +13,9 @@ module host_budgets
   use host_clock, only: clock, seconds_per_day
   use host_columns, only: column_block, rank_columns
   use host_emulator, only: rank_emulator
-  use host_fields, only: air_temperature, area, cape, field_name, cloud_ice, cloud_liquid, eastward_wind, emulator_extrapolated, &
-    emulator_rejected, energy_at_dawn, energy_input, evaporation, filled_water, forcing_energy, forcing_water, &
-    limited_water, n_process, n_scalar, northward_wind, precipitation, process_names, sensible_heat, snowfall, &
+  use host_fields, only: air_temperature, area, cape, cloud_ice, cloud_liquid, eastward_wind, &
+    emulator_extrapolated, emulator_rejected, energy_at_dawn, energy_input, evaporation, field_name, filled_water, &
+    forcing_energy, forcing_water, limited_water, n_process, n_scalar, northward_wind, precipitation, process_names, sensible_heat, snowfall, &
     specific_humidity, sum_of_day, surface_downwelling_longwave, surface_net_shortwave, surface_relaxation, &
     surface_temperature, surface_upwelling_longwave, toa_net_shortwave, toa_outgoing_longwave, water_at_dawn, &
     water_input
@@ -144,6 +144,7 @@ contains
       case ("a":"z", "0":"9")
         if (unit(max(i - 1, 1):i) == "-1" .and. unit(i + 1:i + 1) == " ") cycle
         text = text//unit(i:i)
+      case default ! signs and points
       end select
     end do
   end function in_names

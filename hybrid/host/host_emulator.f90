@@ -172,8 +172,8 @@ contains
       .and. status < emagram_column_rejected), "")
   end subroutine note_rejections
 
-  !> Close the rates and fluxes of a block, as they stand now, by the constraints of the model file, or only measure what
-  !! they lack.
+  !> Close the rates and fluxes of a block, as they stand now, by the constraints of the model file, or only measure
+  !! what they lack.
   subroutine constrain(self, number, block, now, ierr, errmsg)
     class(rank_emulator), intent(inout), target :: self
     integer, intent(in) :: number !! of the block

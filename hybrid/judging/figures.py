@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ...emulators.atomic import write_atomically
 from ...physics.errors import EmagramError
-from . import climate_figures, process_figures
+from . import climate_figures, correction_figures, process_figures
 from .drawing import Form, render
 from .judgement import Judgement
 
@@ -80,6 +80,18 @@ PICTURES = {
         process_figures.interventions,
         (7.2, 5.4),
         ("interventions",),
+    ),
+    "corrections": Picture(
+        "Mean change of heating and moistening by the constraints, and its share, by latitude and pressure",
+        correction_figures.corrections,
+        (7.2, 5.4),
+        ("corrections",),
+    ),
+    "regimes": Picture(
+        "Changes by the constraints over tendencies, and residuals before them, by sun, rain, surface and latitude",
+        correction_figures.regimes,
+        (9.0, 3.9),
+        ("corrections",),
     ),
     "speed": Picture("Time of a step by part, of both runs", process_figures.speed, (7.2, 2.4), ()),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,7 +109,7 @@ def test_regimes_add_up_to_the_profiles(recorded: Path, what: str, variable: str
         assert whole.min() > 0.0
 
 
-def test_the_summary_names_every_budget(model: Path, recorded: Path) -> None:
+def test_the_summary_names_every_budget(recorded: Path) -> None:
     numbers = summary(recorded)
     assert numbers["constraints"] == "enforce"
     assert numbers["unmet_fraction"] == dict.fromkeys(BUDGETS, 0.0)
@@ -119,7 +118,7 @@ def test_the_summary_names_every_budget(model: Path, recorded: Path) -> None:
     assert energy["before"] > 1.0 > 1e-9 > energy["after"]
 
 
-def test_one_model_file_runs_without_its_constraints(model: Path, measured: Path) -> None:
+def test_one_model_file_runs_without_its_constraints(measured: Path) -> None:
     """Nothing is changed, so nothing closes; the host alone keeps water from falling below zero, and counts it."""
     history, state, numbers = read(measured / "history.nc"), read(measured / "restart.nc"), summary(measured)
     assert history["air_temperature_correction"].max() == history["specific_humidity_correction"].max() == 0.0
@@ -156,9 +155,9 @@ def dried(manifest: dict[str, Any], weights: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def dry(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def dry(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dry")
-    yield changed_model(model, folder / "dry.emg", dried)
+    return changed_model(model, folder / "dry.emg", dried)
 
 
 @pytest.mark.mpi
@@ -201,5 +200,5 @@ def test_constraints_are_enforced_or_measured(tmp_path: Path) -> None:
         'name = "x"\ndays = 2\n[grid]\nsource = "built_in"\n[sun]\nsource = "daily_mean"\n'
         '[physics]\nsource = "emulator"\nmodel = "m.emg"\nconstraints = "hope"\n'
     )
-    with pytest.raises(EmagramError, match="constraints.*expected one of .*enforce.*measure.*got 'hope'"):
+    with pytest.raises(EmagramError, match=r"constraints.*expected one of .*enforce.*measure.*got 'hope'"):
         read_configuration(path, CaseConfig)
