@@ -127,11 +127,11 @@ def residual_attributes(budget: Budget) -> dict[str, str]:
     return {"units": budget.unit, "long_name": f"residual of {budget.name.replace('_', ' ')}"}
 
 
-def unmet_attributes(budget: Budget) -> dict[str, ArrayLike]:
-    """CF flag attributes of a variable that says where a budget is unmet."""
+def unmet_attributes(budget: Budget, dtype: type[np.signedinteger[Any]] = np.int8) -> dict[str, ArrayLike]:
+    """CF flag attributes of a variable, of a type, that says where a budget is unmet."""
     return {
         "long_name": f"whether {budget.name.replace('_', ' ')} is unmet",
-        "flag_values": np.array([0, 1], dtype=np.int8),
+        "flag_values": np.array([0, 1], dtype=dtype),
         "flag_meanings": "met unmet",
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..physics.units import SECONDS_PER_DAY
 from .judging.corrections import Regime
 from .judging.judgement import Judgement
-from .markup import judged, scientific, table, text, unit
+from .markup import judged, table, text, unit
 from .report_verdict import percent, value
 
 
@@ -17,9 +17,9 @@ def budgets_table(judgement: Judgement) -> str:
     rows = [
         [
             f"{text(budget.name.replace('_', ' '))}<br><small>{unit(budget.unit)}</small>",
-            scientific(budget.mean_before),
-            scientific(budget.largest_before),
-            scientific(budget.largest_after),
+            value(budget.mean_before),
+            value(budget.largest_before),
+            value(budget.largest_after),
             judged(f"{percent(budget.unmet_fraction)} <small>({budget.unmet})</small>", budget.unmet == 0),
         ]
         for budget in done.budgets
@@ -34,8 +34,13 @@ def regimes_table(judgement: Judgement) -> str:
     done = judgement.corrections
     if done is None:
         return ""
-    head = ["regime", "share of columns<br>and steps", "change of heating<br><small>W m⁻²</small>", "of the heating"]
-    head += ["change of moistening<br><small>mm day⁻¹</small>", "of the moistening", "most often unmet"]
+    head = [
+        "regime",
+        "share<br><small>columns and steps</small>",
+        "heating<br><small>W m⁻²</small>",
+        "of all<br>heating",
+    ]
+    head += ["moistening<br><small>mm day⁻¹</small>", "of all<br>moistening", "most often unmet"]
     rows = [
         [
             text(regime.name),
@@ -48,7 +53,11 @@ def regimes_table(judgement: Judgement) -> str:
         ]
         for regime in done.regimes
     ]
-    return table("<b>Changes by the constraints</b>, vertical integrals of magnitudes in a step", head, rows)
+    return table(
+        "<b>Changes by the constraints</b>, vertical integrals of magnitudes in a step, and their share of the tendencies",
+        head,
+        rows,
+    )
 
 
 def _share(fraction: float | None) -> str:

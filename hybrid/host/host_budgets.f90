@@ -15,10 +15,10 @@ module host_budgets
   use host_emulator, only: rank_emulator
   use host_fields, only: air_temperature, area, cape, cloud_ice, cloud_liquid, eastward_wind, &
     emulator_extrapolated, emulator_rejected, energy_at_dawn, energy_input, evaporation, field_name, filled_water, &
-    forcing_energy, forcing_water, limited_water, n_process, n_scalar, northward_wind, precipitation, process_names, sensible_heat, snowfall, &
-    specific_humidity, sum_of_day, surface_downwelling_longwave, surface_net_shortwave, surface_relaxation, &
-    surface_temperature, surface_upwelling_longwave, toa_net_shortwave, toa_outgoing_longwave, water_at_dawn, &
-    water_input
+    forcing_energy, forcing_water, limited_water, n_process, n_scalar, northward_wind, precipitation, &
+    process_names, sensible_heat, snowfall, specific_humidity, sum_of_day, surface_downwelling_longwave, &
+    surface_net_shortwave, surface_relaxation, surface_temperature, surface_upwelling_longwave, toa_net_shortwave, &
+    toa_outgoing_longwave, water_at_dawn, water_input
   use host_files, only: remove_file, rename_file
   use host_parallel, only: add_up, agree, largest, this_rank
   implicit none (type, external)

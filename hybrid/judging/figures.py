@@ -101,7 +101,9 @@ def drawable(judgement: Judgement) -> list[str]:
     """Names of the pictures that there is something to draw of."""
     names = [name for name, picture in PICTURES.items() if all(getattr(judgement, need) for need in picture.needs)]
     timed = judgement.speed.run is not None or judgement.speed.against is not None
-    return [name for name in names if name != "speed" or timed]
+    enforced = judgement.corrections is not None and judgement.corrections.enforced
+    left_out = {name for name, there in (("speed", timed), ("corrections", enforced)) if not there}
+    return [name for name in names if name not in left_out]
 
 
 def draw(judgement: Judgement, name: str, form: Form = "svg") -> bytes:
