@@ -23,15 +23,18 @@ TIME_STEP = 1200.0
 InputKind = Literal["raw", "climate_invariant"]
 """What the network sees of a set: ClimSim's own row, or one that a warmer climate hardly changes."""
 
+Source = tuple[str, tuple[str, ...]]
+"""A transform and ClimSim's names of what it reads."""
+
 _STATE = ("state_pmid", "state_t", "state_q0001")
-CLIMATE_INVARIANT: Mapping[str, tuple[str, tuple[str, ...]]] = {
+CLIMATE_INVARIANT: Mapping[str, Source] = {
     "state_t": ("plume_buoyancy", _STATE),
     "state_q0001": ("relative_humidity", _STATE),
     "pbuf_LHFLX": ("scaled_latent_heat_flux", ("pbuf_LHFLX", *_STATE)),
 }
 """ClimSim's inputs that have a climate-invariant form: its transform, and what that reads, in ClimSim's names."""
 
-_SOURCES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+_SOURCES: Mapping[str, Source] = {
     "state_rh": ("climsim_relative_humidity", _STATE),
     "state_qn": ("sum", ("state_q0002", "state_q0003")),
     "liq_partition": ("liquid_fraction", ("state_t",)),
@@ -82,7 +85,7 @@ def climsim_spec(
     if inputs not in get_args(InputKind):
         raise EmagramError(f"inputs of '{set_name}': expected 'raw' or 'climate_invariant', got '{inputs}'")
     # of the zeros any variable of the right size serves: its values do not matter
-    sources = {name: ("zero", ("state_ps",)) for name in ONLINE_ONLY_ZERO if zero_online_only}
+    sources: dict[str, Source] = {name: ("zero", ("state_ps",)) for name in ONLINE_ONLY_ZERO if zero_online_only}
     sources |= CLIMATE_INVARIANT if inputs == "climate_invariant" else {}
     features = tuple(_feature(name, tuple(exponents.get(name, ())), sources) for name in variables.inputs)
     return EmulatorSpec(
@@ -129,7 +132,7 @@ def unpack_outputs(spec: EmulatorSpec, rows: Tensor) -> Fields:
     return {name: rows[:, at.start] if name in scalar else rows[:, at] for name, at in spec.output_slices()}
 
 
-def _feature(name: str, exponents: tuple[float, ...], sources: Mapping[str, tuple[str, tuple[str, ...]]]) -> Feature:
+def _feature(name: str, exponents: tuple[float, ...], sources: Mapping[str, Source]) -> Feature:
     """How one input of a set comes from our variables: as `sources` says before anything else."""
     transform, aliases = sources.get(name) or _SOURCES.get(name, ("identity", (name,)))
     inputs = tuple(find(alias, "climsim").name for alias in aliases)

@@ -3,7 +3,7 @@
 Temperature and specific humidity of a warmer climate lie outside those of today's. Relative humidity
 (`thermodynamics.relative_humidity`), the buoyancy of an air parcel lifted from the surface and the latent heat flux
 over the dryness of the air above it keep nearly the same distribution, so a network that sees them interpolates where
-it would otherwise extrapolate. Level 0 is the model top; arithmetic is float64 inside and the dtype of `air_temperature`
+it would otherwise extrapolate. Level 0 is the model top; arithmetic is float64 inside, the dtype of `air_temperature`
 outside. The twin in fortran_bridge/src/features.cpp evaluates the same operations.
 
 Source: Beucler et al. 2024, Climate-invariant machine learning, doi:10.1126/sciadv.adj7250. Their released code has the
