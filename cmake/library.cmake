@@ -22,6 +22,7 @@ set(emagram_sources
     constraint_water_and_energy.cpp
     constraints.cpp
     dense_baseline.cpp
+    features.cpp
     instruction_set.cpp
     laws_baseline.cpp
     model.cpp
