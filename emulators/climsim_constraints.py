@@ -5,15 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..physics.constraints import (
     Bounds,
+    CloudPhase,
     Constraint,
     FluxTerm,
     Minimum,
     Positivity,
     Precipitation,
     Prognostic,
+    ResidualLevels,
     Shortwave,
     UpperLevels,
     WaterAndEnergy,
@@ -46,6 +49,8 @@ TEMPERATURE_VARIANCE = (1.0 / SECONDS_PER_DAY) ** 2
 WATER_VARIANCE = (1.0e-3 / SECONDS_PER_DAY) ** 2 / 1.0e-2
 """[s-2]: a change of 1 g/kg/day in a layer of 10 g/kg is one standard deviation."""
 
+_ALTERNATIVES = ("water_and_energy", "residual_levels")
+_TEMPERATURE = Prognostic("air_temperature", HEATING)
 _SPECIES = tuple(Prognostic(*names) for names in WATERS)
 _RATES = tuple(species.rate for species in _SPECIES)
 
@@ -59,8 +64,9 @@ def climsim_constraints(spec: EmulatorSpec, names: Sequence[str]) -> tuple[Const
         spec: outputs, constants and time step count.
         names: of `CLIMSIM_CONSTRAINTS`, in any order.
     Raises:
-        EmagramError: if a name is unknown (it names the nearest) or comes twice, or one needs an output, the fluxes at
-            the top (`cam_out_FSNT`, `cam_out_FLUT`) among them, or the time step, that the emulator lacks.
+        EmagramError: if a name is unknown (it names the nearest) or comes twice, two are alternatives, or one needs an
+            output, the fluxes at the top (`cam_out_FSNT`, `cam_out_FLUT`) among them, or the time step, that the
+            emulator lacks.
     """
     for name in names:
         if name not in CLIMSIM_CONSTRAINTS:
@@ -69,6 +75,8 @@ def climsim_constraints(spec: EmulatorSpec, names: Sequence[str]) -> tuple[Const
             raise EmagramError(f"constraint '{name}': expected one of {known} (nearest '{nearest}'), got another")
     if len(set(names)) < len(names):
         raise EmagramError(f"constraints: expected distinct names, got {tuple(names)}")
+    if set(names) >= set(_ALTERNATIVES):
+        raise EmagramError(f"constraints: expected one of {' and '.join(_ALTERNATIVES)}, got both")
     chosen = [name for name in CLIMSIM_CONSTRAINTS if name in names]
     top_pressure = TOP_PRESSURE if "upper_levels" in names else 0.0
     built = tuple(CLIMSIM_CONSTRAINTS[name](spec, top_pressure) for name in chosen)
@@ -113,23 +121,42 @@ def _positivity(spec: EmulatorSpec, top_pressure: float) -> Constraint:
 
 
 def _water_and_energy(spec: EmulatorSpec, top_pressure: float) -> Constraint:
+    return WaterAndEnergy(
+        **_moist_law(spec),
+        temperature_variance=TEMPERATURE_VARIANCE,
+        water_variance=WATER_VARIANCE,
+        top_pressure=top_pressure,
+    )
+
+
+def _residual_levels(spec: EmulatorSpec, top_pressure: float) -> Constraint:
+    del top_pressure  # the lowest level is never upper
+    return ResidualLevels(**_moist_law(spec))
+
+
+def _moist_law(spec: EmulatorSpec) -> dict[str, Any]:
+    """What the laws that close water and energy have in common."""
     vapor, liquid, ice = _SPECIES
     signs = {TOA_SHORTWAVE: 1, OLR: -1, NET_SHORTWAVE: -1, LONGWAVE_DOWN: -1, LONGWAVE_UP: 1}
     moves = all(rate in spec.outputs for _, rate in WINDS)
-    return WaterAndEnergy(
-        name="column",
-        interface_pressure=PRESSURE,
-        temperature_rate=HEATING,
-        waters=(vapor, liquid, ice),
-        winds=tuple(Prognostic(*names) for names in WINDS) if moves else (),
-        precipitation=RAIN_AND_SNOW,
-        snowfall=SNOW,
-        radiation=tuple(FluxTerm(name, sign) for name, sign in signs.items()),
-        temperature_variance=TEMPERATURE_VARIANCE,
-        water_variance=WATER_VARIANCE,
-        constants=spec.constants,
-        time_step=_time_step(spec),
-        top_pressure=top_pressure,
+    return {
+        "name": "column",
+        "interface_pressure": PRESSURE,
+        "temperature_rate": HEATING,
+        "waters": (vapor, liquid, ice),
+        "winds": tuple(Prognostic(*names) for names in WINDS) if moves else (),
+        "precipitation": RAIN_AND_SNOW,
+        "snowfall": SNOW,
+        "radiation": tuple(FluxTerm(name, sign) for name, sign in signs.items()),
+        "constants": spec.constants,
+        "time_step": _time_step(spec),
+    }
+
+
+def _cloud_phase(spec: EmulatorSpec, top_pressure: float) -> Constraint:
+    _, liquid, ice = _SPECIES
+    return CloudPhase(
+        "cloud_phase", _TEMPERATURE, liquid, ice, PRESSURE, spec.constants, _time_step(spec), top_pressure
     )
 
 
@@ -157,5 +184,7 @@ CLIMSIM_CONSTRAINTS: Mapping[str, Callable[[EmulatorSpec, float], Constraint]] =
     "precipitation": _precipitation,
     "positivity": _positivity,
     "water_and_energy": _water_and_energy,
+    "residual_levels": _residual_levels,
+    "cloud_phase": _cloud_phase,
 }
 """By the type of constraint, in the order of the sequence."""

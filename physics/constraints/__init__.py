@@ -5,10 +5,13 @@ manifest of a model file, from which the C++ runtime builds its twin.
 """
 
 from .bounds import Bounds, Minimum
+from .cloud_phase import CloudPhase
 from .column_energy import ColumnEnergy, FluxTerm
 from .constraint import Budget, Constraint, Fields, Prognostic
+from .ledger import Entry, Ledger, Residuals, close
 from .positivity import Positivity
 from .precipitation import Precipitation
+from .residual_levels import ResidualLevels
 from .sequence import CONSTRAINTS, from_manifest
 from .shortwave import Shortwave
 from .upper_levels import UpperLevels
@@ -18,16 +21,22 @@ __all__ = [
     "CONSTRAINTS",
     "Bounds",
     "Budget",
+    "CloudPhase",
     "ColumnEnergy",
     "Constraint",
+    "Entry",
     "Fields",
     "FluxTerm",
+    "Ledger",
     "Minimum",
     "Positivity",
     "Precipitation",
     "Prognostic",
+    "ResidualLevels",
+    "Residuals",
     "Shortwave",
     "UpperLevels",
     "WaterAndEnergy",
+    "close",
     "from_manifest",
 ]

@@ -8,10 +8,12 @@ from typing import Any
 from ..constants import Constants
 from ..errors import EmagramError
 from .bounds import Bounds
+from .cloud_phase import CloudPhase
 from .column_energy import ColumnEnergy
 from .constraint import Constraint
 from .positivity import Positivity
 from .precipitation import Precipitation
+from .residual_levels import ResidualLevels
 from .shortwave import Shortwave
 from .upper_levels import UpperLevels
 from .water_and_energy import WaterAndEnergy
@@ -24,6 +26,8 @@ CONSTRAINTS: Mapping[str, type[Constraint]] = {
     "precipitation": Precipitation,
     "positivity": Positivity,
     "water_and_energy": WaterAndEnergy,
+    "residual_levels": ResidualLevels,
+    "cloud_phase": CloudPhase,
 }
 """Classes by the `type` of their entry, in the order in which a sequence has them."""
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 import emagram
-from constrained_columns import ENERGY_CLOSED, WATER_CLOSED
+from constrained_columns import ENERGY_CLOSED, TYPES, WATER_CLOSED
 from emagram.emulators.climsim import climsim_spec, pack_inputs
 from emagram.emulators.climsim_budgets import BUDGETS, WATERS, ColumnState, column_budgets
-from emagram.emulators.climsim_constraints import CLIMSIM_CONSTRAINTS, TOP_PRESSURE, climsim_constraints, constrained
+from emagram.emulators.climsim_constraints import TOP_PRESSURE, climsim_constraints, constrained
 from emagram.emulators.climsim_study_config import ClimsimStudyConfig, PartConfig, RecordsConfig
 from emagram.emulators.data.climsim_series import find_series
 from emagram.emulators.data.climsim_stream import ColumnStream
@@ -39,7 +39,7 @@ PRESSURE = "air_pressure_at_interface"
 TOA = tuple(find(name, "climsim").name for name in ("cam_out_FSNT", "cam_out_FLUT"))
 
 
-def whole_spec(names: tuple[str, ...] = tuple(CLIMSIM_CONSTRAINTS), n_level: int = N_LEVEL) -> EmulatorSpec:
+def whole_spec(names: tuple[str, ...] = TYPES, n_level: int = N_LEVEL) -> EmulatorSpec:
     """Of the set v2 with the fluxes at the top."""
     spec = climsim_spec("v2", n_level=n_level)
     return constrained(replace(spec, outputs=spec.outputs + TOA), names)
@@ -66,7 +66,7 @@ def test_the_inputs_of_constraints_come_after_those_of_the_set() -> None:
     plain, spec = climsim_spec("v2", n_level=N_LEVEL), whole_spec()
     assert spec.inputs == (*plain.inputs, PRESSURE)
     assert spec.features == plain.features
-    assert [constraint.to_manifest()["type"] for constraint in spec.constraints] == list(CLIMSIM_CONSTRAINTS)
+    assert [constraint.to_manifest()["type"] for constraint in spec.constraints] == list(TYPES)
     short = constrained(climsim_spec("v1", n_level=N_LEVEL), ["shortwave", "precipitation"])
     assert short.inputs[: len(climsim_spec("v1").inputs)] == climsim_spec("v1").inputs
     assert len(short.inputs) == len(climsim_spec("v1").inputs) + 4  # albedos
@@ -133,7 +133,7 @@ def test_an_emulator_closes_what_the_evaluation_measures() -> None:
     for budget in BUDGETS:
         if budget.name.startswith("D_") and budget.name != "D_cloud_phase":
             assert float(measured["closed"][budget.name].max()) <= 1e-12, budget.name
-    names = {"upper_levels_water", "shortwave", "positivity", "column_water", "column_energy"}
+    names = {"upper_levels_water", "shortwave", "positivity", "positivity_deficit", "column_water", "column_energy"}
     assert set(emulator.residuals(outputs, samples.inputs)) == names
     ours = emulator.residuals(raw, samples.inputs)
     torch.testing.assert_close(ours["column_energy"], measured["raw"]["B_energy"], rtol=1e-10, atol=1e-9)
@@ -197,7 +197,7 @@ def test_a_model_file_takes_the_sequence_along() -> None:
     entries = {entry["name"]: entry for entry in contents.manifest["inputs"]}
     assert list(entries) == list(spec.inputs)
     assert [name for name, entry in entries.items() if "monotonic" in entry] == [PRESSURE]
-    assert [entry["type"] for entry in contents.manifest["constraints"]] == list(CLIMSIM_CONSTRAINTS)
+    assert [entry["type"] for entry in contents.manifest["constraints"]] == list(TYPES)
     again = _rebuild(contents, "closed")
     assert again.spec == spec
     for name, value in again(samples.inputs).items():
@@ -259,7 +259,7 @@ def study(constraints: tuple[str, ...], extra: tuple[str, ...] = ()) -> ClimsimS
 
 
 def test_a_study_builds_its_spec_with_constraints() -> None:
-    config = study(tuple(CLIMSIM_CONSTRAINTS), ("cam_out_FSNT", "cam_out_FLUT"))
+    config = study(TYPES, ("cam_out_FSNT", "cam_out_FLUT"))
     assert config.build_spec(toy_grid()) == whole_spec()
     assert study(()).build_spec(toy_grid()) == climsim_spec("v2", n_level=N_LEVEL)
 
@@ -269,3 +269,18 @@ def test_a_study_refuses_constraints_before_anything_is_read() -> None:
         study(("short_wave",))
     with pytest.raises(EmagramError, match="which 'extra_outputs' adds"):
         study(("water_and_energy",))
+
+
+@torch.no_grad()
+def test_residual_levels_close_in_place_of_the_projection() -> None:
+    names = tuple("residual_levels" if name == "water_and_energy" else name for name in reversed(TYPES))
+    spec = whole_spec(names)
+    assert [c.to_manifest()["type"] for c in spec.constraints] == [*TYPES[:-1], "residual_levels"]
+    assert spec.inputs == whole_spec().inputs
+    samples = whole_samples(spec)
+    emulator = emulator_of(spec, samples)
+    residuals = emulator.residuals(emulator(samples.inputs), samples.inputs)
+    assert float(residuals["column_water"].abs().max()) <= WATER_CLOSED
+    assert float(residuals["column_energy"].abs().max()) <= ENERGY_CLOSED
+    with pytest.raises(EmagramError, match="expected one of water_and_energy and residual_levels, got both"):
+        whole_spec((*TYPES, "residual_levels"))
