@@ -16,6 +16,8 @@ from ..emulators.climsim_evaluation import EvaluationOptions, evaluate_columns
 from ..emulators.climsim_scores import Evaluation
 from ..emulators.climsim_study import ClimsimStudy
 from ..emulators.climsim_study_config import PRESENT, ClimsimStudyConfig
+from ..emulators.conservation_config import ConservationConfig
+from ..emulators.conservation_study import ConservationStudy
 from ..emulators.data.climsim_grid import built_in_grid, read_climsim_grid
 from ..emulators.data.climsim_series import find_series
 from ..emulators.data.climsim_stream import ColumnStream
@@ -46,21 +48,26 @@ PRINTED_SCORES = {
 }
 
 
-Study = ExperimentConfig | ClimsimStudyConfig
-STUDIES: dict[str, type[Study]] = {"radiation": ExperimentConfig, "climsim": ClimsimStudyConfig}
+Study = ExperimentConfig | ClimsimStudyConfig | ConservationConfig
+STUDIES: dict[str, type[Study]] = {
+    "radiation": ExperimentConfig,
+    "climsim": ClimsimStudyConfig,
+    "conservation": ConservationConfig,
+}
 """By the key `task` of a configuration."""
 
 
 def train(config: Path | str | Study, output: Path | str | None = None) -> Path:
     """Train, score and export what a configuration describes; an interrupted run continues.
 
-    Started by torchrun, the processes share every step of a study of the task `climsim`.
+    Started by torchrun, the processes share every step of a study of the tasks `climsim` and `conservation`.
 
     Args:
         config: a TOML file or what it holds.
         output: the run folder, by default `runs/<name>`.
     Returns:
-        the run folder, with `best.emg`, `summary.json`, `scores.csv`, pictures, logs and checkpoints.
+        the run folder, with `best.emg`, `summary.json`, `scores.csv`, pictures, logs and checkpoints; of the task
+        `conservation` with `skill.csv` and `skill.png`, and no model.
     Raises:
         EmagramError: if the configuration or the data cannot be used, or the folder holds another run.
         OSError: if the folder cannot be written or the disk is full.
@@ -75,6 +82,8 @@ def train(config: Path | str | Study, output: Path | str | None = None) -> Path:
     with from_environment() as parallel:
         if isinstance(config, ClimsimStudyConfig):
             ClimsimStudy(config, folder, parallel).run()
+        elif isinstance(config, ConservationConfig):
+            ConservationStudy(config, folder, parallel).run()
         elif parallel.world > 1:
             raise EmagramError(f"study '{config.name}': expected one process, since it is small, got {parallel.world}")
         else:
@@ -179,7 +188,9 @@ def inspect(path: Path, *, manifest: bool = False) -> str:
 def print_scores(folder: Path) -> None:
     """The table of a run: mean over seeds and its spread, on columns that were held out."""
     summary = json.loads((folder / "summary.json").read_text())
-    if "variables" in summary:
+    if "skill" in summary:
+        _print_skill(summary)
+    elif "variables" in summary:
         _print_climsim_scores(summary)
     else:
         _print_radiation_scores(summary)
@@ -202,6 +213,20 @@ def _print_climsim_scores(summary: Mapping[str, Any]) -> None:
         print_table(rows, title=f"{climate}, {what} ({columns} columns): R² about the mean of each cell")
 
 
+def _print_skill(summary: Mapping[str, Any]) -> None:
+    """Skill and residual of every variant in every climate."""
+    for climate in summary["truth"]:
+        rows = [
+            {"variant": row["variant"], "inputs": row["inputs"].replace("_", " ")}
+            | {"MSE W² m⁻⁴": _mean_and_spread(row, "mse"), "change": f"{100.0 * row['mse_change']:+.1f} %"}
+            | {"R²": _mean_and_spread(row, "r2", digits=4), "residual W² m⁻⁴": f"{row['residual_mean']:.3g}"}
+            for row in summary["skill"]
+            if row["climate"] == climate
+        ]
+        truth = summary["truth"][climate]
+        print_table(rows, title=f"{climate} ({truth['columns']} columns); residual of the records {truth['residual']:.3g}")
+
+
 def _print_radiation_scores(summary: Mapping[str, Any]) -> None:
     for columns, title in TEST_SPLITS.items():
         emulators = [row for row in summary["scores"] if row["columns"] == columns]
@@ -219,11 +244,11 @@ def _label(row: Mapping[str, Any]) -> str:
     return label.replace(" ", "\n", 1)
 
 
-def _mean_and_spread(row: Mapping[str, Any], score: str) -> str:
+def _mean_and_spread(row: Mapping[str, Any], score: str, *, digits: int = 2) -> str:
     if row[score + "_mean"] is None:
         return "undefined"
-    spread = f" ± {row[score + '_spread']:.2f}" if row["members"] > 1 else ""
-    return f"{row[score + '_mean']:.2f}{spread}"
+    spread = f" ± {row[score + '_spread']:.{digits}f}" if row["members"] > 1 else ""
+    return f"{row[score + '_mean']:.{digits}f}{spread}"
 
 
 def print_run(folder: Path) -> None:

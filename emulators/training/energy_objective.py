@@ -19,31 +19,30 @@ from .objectives import Fields, OutputWeight, SingleLoss, output_weights
 PRESSURE = "air_pressure_at_interface"
 
 
-def energy_errors(
-    spec: EmulatorSpec, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Mapping[str, Tensor]
-) -> Tensor:
-    """f_v (y_v − t_v) of the packed output values v, f of `climsim_metrics.energy_factor`.
+def energy_values(spec: EmulatorSpec, outputs: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
+    """f_v y_v of the packed output values v, f of `climsim_metrics.energy_factor`.
 
     Rates of layers count as cp Δp / g (temperature), Lv Δp / g (waters) and |V| Δp / g (winds), precipitation as Lv ρw,
     fluxes as they are.
 
     Args:
-        outputs, targets: every output, (n_column,) or (n_column, size), units of the table.
-        inputs: with `air_pressure_at_interface` [Pa] (n_column, n_level + 1), and the winds where their rates are outputs.
+        outputs: every output, (n_column,) or (n_column, size), units of the table.
+        inputs: with `air_pressure_at_interface` [Pa] (n_column, n_level + 1), and the winds where their rates are
+            outputs.
     Returns:
         [W m-2] (n_column, Σ sizes), float64.
     Raises:
         EmagramError: if the pressure is missing, or an output has no energy.
     """
     if PRESSURE not in inputs:
-        raise EmagramError(f"energy of errors: expected the input '{PRESSURE}', got {sorted(inputs)}")
+        raise EmagramError(f"energy of outputs: expected the input '{PRESSURE}', got {sorted(inputs)}")
     thickness = inputs[PRESSURE].double().diff(dim=1)
-    like = thickness.new_ones(thickness.shape[0], 1)
-    factors = []
-    for name in spec.outputs:
-        factor = energy_factor(name, inputs, thickness=thickness, constants=spec.constants)
-        factors.append((like * factor).expand(-1, spec.size(name)))
-    return (pack_outputs(spec, outputs).double() - pack_outputs(spec, targets).double()) * torch.cat(factors, dim=1)
+    one = thickness.new_ones(thickness.shape[0], 1)
+    factors = [
+        (one * energy_factor(name, inputs, thickness=thickness, constants=spec.constants)).expand(-1, spec.size(name))
+        for name in spec.outputs
+    ]
+    return pack_outputs(spec, outputs).double() * torch.cat(factors, dim=1)
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,9 @@ class EnergyObjectiveConfig:
 
 
 class EnergyObjective(SingleLoss):
-    """L = Σ_v w_v e_v² / Σ_v w_v [W² m⁻⁴] over the packed output values v, mean over columns; e of `energy_errors`.
+    """L = Σ_v w_v e_v² / Σ_v w_v [W² m⁻⁴] over the packed output values v, mean over columns.
+
+    e_v is the difference of `energy_values` of output and target.
 
     Raises:
         EmagramError: if the emulator does not read the pressure, a weight names no output, or nothing has a weight.
@@ -85,6 +86,6 @@ class EnergyObjective(SingleLoss):
         self.weight = output_weights(config.weights, spec)
 
     def __call__(self, outputs: Fields, targets: Fields, inputs: Fields) -> Tensor:
-        """The loss [W2 m-4], a scalar; arguments as `energy_errors`."""
-        errors = energy_errors(self.spec, outputs, targets, inputs)
+        """The loss [W2 m-4], a scalar; arguments as `energy_values`."""
+        errors = energy_values(self.spec, outputs, inputs) - energy_values(self.spec, targets, inputs)
         return (errors.square() * self.weight).sum(dim=1).mean()
