@@ -17,6 +17,7 @@ set(emagram_sources
     constraint_water_and_energy.cpp
     constraints.cpp
     dense_baseline.cpp
+    features.cpp
     instruction_set.cpp
     model.cpp
     plan.cpp
