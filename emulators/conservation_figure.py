@@ -24,8 +24,8 @@ MORE_COLOURS = (*COLOURS, "#8C6D1F", "#7F7F7F")
 def draw_skill(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Residual (logarithmic) against mean square error, a panel for each climate, a colour for each variant.
 
-    A marker stands at the mean over the seeds, in a shape for each kind of inputs; its bars reach one standard deviation
-    to either side, of the residual no further down than a tenth of its mean.
+    A marker stands at the mean over the seeds, in a shape for each kind of inputs; its bars reach one standard
+    deviation to either side, of the residual no further down than a tenth of its mean.
 
     Args:
         rows: of `conservation_study.summarise`.
@@ -40,9 +40,7 @@ def draw_skill(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     save_picture(path, lambda figure: _draw(figure, rows, variants, climates), (0.9 + 3.5 * len(climates), 4.6))
 
 
-def _draw(
-    figure: Figure, rows: Sequence[Mapping[str, Any]], variants: Sequence[str], climates: Sequence[str]
-) -> None:
+def _draw(figure: Figure, rows: Sequence[Mapping[str, Any]], variants: Sequence[str], climates: Sequence[str]) -> None:
     panels = figure.subplots(1, len(climates), sharey=True, squeeze=False)[0]
     colours = dict(zip(variants, MORE_COLOURS, strict=False))
     for panel, climate in zip(panels, climates, strict=True):

@@ -101,7 +101,10 @@ class ConservationStudy:
             emulator.spec = replace(study.spec, constraints=applied)
             for climate, stream in study.climates.items():
                 scores = score_conservation(
-                    lambda samples, of=emulator: of(samples.inputs), emulator.spec, laws, _columns(stream)  # type: ignore[misc]
+                    lambda samples, of=emulator: of(samples.inputs),
+                    emulator.spec,
+                    laws,
+                    _columns(stream),  # type: ignore[misc]
                 )
                 label = {"climate": climate, "variant": case.variant.name, "inputs": case.inputs, "seed": member.seed}
                 yield label | scores.row()

@@ -215,16 +215,16 @@ def _print_climsim_scores(summary: Mapping[str, Any]) -> None:
 
 def _print_skill(summary: Mapping[str, Any]) -> None:
     """Skill and residual of every variant in every climate."""
-    for climate in summary["truth"]:
+    for climate, truth in summary["truth"].items():
         rows = [
-            {"variant": row["variant"], "inputs": row["inputs"].replace("_", " ")}
-            | {"MSE W² m⁻⁴": _mean_and_spread(row, "mse"), "change": f"{100.0 * row['mse_change']:+.1f} %"}
-            | {"R²": _mean_and_spread(row, "r2", digits=4), "residual W² m⁻⁴": f"{row['residual_mean']:.3g}"}
+            {"variant": row["variant"], "inputs": row["inputs"].removeprefix("climate_")}
+            | {"MSE": _mean_and_spread(row, "mse"), "change": f"{100.0 * row['mse_change']:+.1f} %"}
+            | {"R²": _mean_and_spread(row, "r2", digits=4), "P": f"{row['residual_mean']:.3g}"}
             for row in summary["skill"]
             if row["climate"] == climate
         ]
-        truth = summary["truth"][climate]
-        print_table(rows, title=f"{climate} ({truth['columns']} columns); residual of the records {truth['residual']:.3g}")
+        title = f"{climate}, {truth['columns']} columns (P of the records {truth['residual']:.2g}): W² m⁻⁴"
+        print_table(rows, title=title)
 
 
 def _print_radiation_scores(summary: Mapping[str, Any]) -> None:

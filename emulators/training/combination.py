@@ -178,4 +178,3 @@ class ConflictFree(WeightedSum):
 
 CombinationConfig = ShareConfig | DualAscentConfig | ConflictFreeConfig
 """Every combination, told apart by the field `kind`."""
-

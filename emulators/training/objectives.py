@@ -15,7 +15,6 @@ from ...physics.variables import VARIABLES
 from ..emulator import ColumnEmulator, EmulatorSpec
 from .combination import Combination, WeightedSum
 
-
 Fields = Mapping[str, Tensor]
 
 
