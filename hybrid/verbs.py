@@ -217,9 +217,14 @@ def _print_skill(summary: Mapping[str, Any]) -> None:
     """Skill and residual of every variant in every climate."""
     for climate, truth in summary["truth"].items():
         rows = [
-            {"variant": row["variant"], "inputs": row["inputs"].removeprefix("climate_")}
-            | {"MSE": _mean_and_spread(row, "mse"), "change": f"{100.0 * row['mse_change']:+.1f} %"}
-            | {"R²": _mean_and_spread(row, "r2", digits=4), "P": f"{row['residual_mean']:.3g}"}
+            {
+                "variant": row["variant"],
+                "inputs": row["inputs"].removeprefix("climate_"),
+                "MSE": f"{row['mse_mean']:.4g} ± {row['mse_spread']:.1g}",
+                "change": f"{100.0 * row['mse_change']:+.1f} %",
+                "R²": f"{row['r2_mean']:.4f}",
+                "P": f"{row['residual_mean']:.2g}",
+            }
             for row in summary["skill"]
             if row["climate"] == climate
         ]
@@ -244,11 +249,11 @@ def _label(row: Mapping[str, Any]) -> str:
     return label.replace(" ", "\n", 1)
 
 
-def _mean_and_spread(row: Mapping[str, Any], score: str, *, digits: int = 2) -> str:
+def _mean_and_spread(row: Mapping[str, Any], score: str) -> str:
     if row[score + "_mean"] is None:
         return "undefined"
-    spread = f" ± {row[score + '_spread']:.{digits}f}" if row["members"] > 1 else ""
-    return f"{row[score + '_mean']:.{digits}f}{spread}"
+    spread = f" ± {row[score + '_spread']:.2f}" if row["members"] > 1 else ""
+    return f"{row[score + '_mean']:.2f}{spread}"
 
 
 def print_run(folder: Path) -> None:
