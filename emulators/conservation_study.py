@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -22,6 +23,7 @@ from .conservation_config import Case, ConservationConfig
 from .conservation_figure import draw_skill
 from .conservation_scores import score_conservation
 from .data.climsim_stream import ColumnStream
+from .emulator import ColumnEmulator, Fields
 from .run_folder import claim_folder, write_json
 from .tables import to_csv
 from .training.parallel import Parallel
@@ -57,7 +59,8 @@ class ConservationStudy:
             EmagramError: if the records cannot be used or training fails.
             OSError: if the folder cannot be written.
         """
-        rows, truth = [], {}
+        rows: list[Row] = []
+        truth: Row = {}
         for cases in self._groups():
             study, members = self.train(cases[0])
             if self.parallel.is_first:
@@ -65,12 +68,13 @@ class ConservationStudy:
                 truth = truth or self._score_truth(study)
         if not self.parallel.is_first:
             return {}
-        order = [(case.variant.name, case.inputs) for case in self.config.cases()]
+        order: list[tuple[str, str]] = [(case.variant.name, case.inputs) for case in self.config.cases()]
         rows.sort(key=lambda row: (self.config.climates.index(row["climate"]), order.index(_key(row))))
-        summary = {"name": self.config.name, "truth": truth, "skill": summarise(rows)}
+        skill = summarise(rows)
+        summary = {"name": self.config.name, "truth": truth, "skill": skill}
         write_atomically(self.folder / SKILL_NAME, to_csv(rows))
         write_json(self.folder / "summary.json", summary)
-        draw_skill(summary["skill"], self.folder / PICTURE_NAME)
+        draw_skill(skill, self.folder / PICTURE_NAME)
         return summary
 
     def train(self, case: Case) -> tuple[ClimsimStudy, list[Member]]:
@@ -95,17 +99,11 @@ class ConservationStudy:
     def _score(self, case: Case, study: ClimsimStudy, members: Sequence[Member]) -> Iterator[Row]:
         """A row for every member and climate, of what the variant returns."""
         laws = climsim_constraints(study.spec, self.config.laws)
-        applied = climsim_constraints(study.spec, case.variant.constraints)
+        spec = replace(study.spec, constraints=climsim_constraints(study.spec, case.variant.constraints))
         for member in members:
-            emulator = member.emulator.eval()
-            emulator.spec = replace(study.spec, constraints=applied)
+            member.emulator.eval().spec = spec
             for climate, stream in study.climates.items():
-                scores = score_conservation(
-                    lambda samples, of=emulator: of(samples.inputs),
-                    emulator.spec,
-                    laws,
-                    _columns(stream),  # type: ignore[misc]
-                )
+                scores = score_conservation(partial(_predict, member.emulator), spec, laws, _columns(stream))
                 label = {"climate": climate, "variant": case.variant.name, "inputs": case.inputs, "seed": member.seed}
                 yield label | scores.row()
 
@@ -141,6 +139,11 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 
 def _key(row: Row) -> tuple[str, str]:
     return row["variant"], row["inputs"]
+
+
+def _predict(emulator: ColumnEmulator, samples: Samples) -> Fields:
+    outputs: Fields = emulator(samples.inputs)
+    return outputs
 
 
 def _columns(stream: ColumnStream) -> Iterator[Samples]:

@@ -79,6 +79,8 @@ class EnergyObjective(SingleLoss):
     Source: the loss of Beucler et al. 2021, doi:10.1103/PhysRevLett.126.098302.
     """
 
+    config: EnergyObjectiveConfig
+
     def __init__(self, config: EnergyObjectiveConfig, spec: EmulatorSpec) -> None:
         if PRESSURE not in spec.inputs:
             raise EmagramError(f"objective: expected the input '{PRESSURE}' of the emulator, got {list(spec.inputs)}")

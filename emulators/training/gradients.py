@@ -88,4 +88,5 @@ def conflict_free(gradients: Tensor) -> Tensor:
     direction = unit.mT @ pseudo_inverse.sum(dim=1)
     size = direction.norm()
     direction = direction / torch.where(size > ROUNDING, size, torch.inf)
-    return (gradients @ direction).sum() * direction
+    combined: Tensor = (gradients @ direction).sum() * direction
+    return combined

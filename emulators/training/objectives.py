@@ -104,6 +104,8 @@ class RadiationObjective(SingleLoss):
         EmagramError: if an output is neither a heating rate of layers [K s-1] nor a flux of the column [W m-2].
     """
 
+    config: RadiationObjectiveConfig
+
     def __init__(self, config: RadiationObjectiveConfig, spec: EmulatorSpec) -> None:
         kinds = {name: (VARIABLES[name].dimension, VARIABLES[name].unit) for name in spec.outputs}
         self.heating = tuple(name for name, kind in kinds.items() if kind == ("layer", "K s-1"))
@@ -207,6 +209,8 @@ class NormalisedObjective(SingleLoss):
     Raises:
         EmagramError: if a weight names no output, or nothing has a weight.
     """
+
+    config: NormalisedObjectiveConfig
 
     def __init__(self, config: NormalisedObjectiveConfig, emulator: ColumnEmulator) -> None:
         self.config, self.spec = config, emulator.spec
