@@ -86,7 +86,7 @@ class ClimsimStudy:
             EmagramError: if training fails or the exported file does not pass its self-test.
             OSError: if the folder cannot be written.
         """
-        members = self._train()
+        members = self.train()
         if not self.parallel.is_first:
             return {}
         evaluations = {climate: self._evaluate(members, climate) for climate in self.climates}
@@ -104,7 +104,8 @@ class ClimsimStudy:
                 if path.resolve() in seen:
                     raise EmagramError(f"climate '{climate}': expected files of its own, got '{path}' of training")
 
-    def _train(self) -> list[Member]:
+    def train(self) -> list[Member]:
+        """Every network with every seed, what is finished read and the rest trained; errors as `run`."""
         normalisation = self.config.build_normalisation(self.spec, self.streams["train"])
         for stream in self.streams.values():  # statistics of other data would show in the first batch
             normalisation.check_range(next(stream.batches(CHECKED_COLUMNS, seed=0)))
@@ -135,7 +136,7 @@ class ClimsimStudy:
         normalisation.apply(emulator)
         trainer = self.config.training.build(
             emulator,
-            self.config.objective.build(emulator),
+            self.config.objective.build(emulator, self.spec.constraints),
             train=self.streams["train"],
             validation=self.streams["validation"],
             seed=seed,

@@ -18,6 +18,7 @@ from .data.climsim_stream import BUFFER_COLUMNS, ColumnStream
 from .emulator import EmulatorSpec
 from .networks import ClimsimMlpConfig, NetworkConfig
 from .statistics import Normalisation, stream_normalisation
+from .training.budget_objective import StudyObjectiveConfig
 from .training.objectives import NormalisedObjectiveConfig
 from .training.trainer import TrainingConfig
 
@@ -56,7 +57,7 @@ class RecordsConfig:
         grid: a grid file in ClimSim's form; our host leaves `grid.nc` in its run folder.
         prefix: of the files' names, where the folder holds several.
         time_step: [s] of the physics.
-        buffer_columns, workers, unreadable: of `data.climsim_stream.ColumnStream`.
+        buffer_columns, workers, unreadable, keep: of `data.climsim_stream.ColumnStream`.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class RecordsConfig:
     buffer_columns: int = BUFFER_COLUMNS
     workers: int = 0
     unreadable: Literal["error", "skip"] = "error"
+    keep: bool = False
 
     def build(self, spec: EmulatorSpec, grid: ColumnGrid) -> dict[str, ColumnStream]:
         """The streams of training, validation and test.
@@ -90,6 +92,7 @@ class RecordsConfig:
             buffer_columns=self.buffer_columns,
             workers=self.workers,
             unreadable=self.unreadable,
+            keep=self.keep,
         )
 
     @staticmethod
@@ -137,6 +140,8 @@ class ClimsimStudyConfig:
         normalisation: ClimSim's folder of normalisation files; gathered from the training records without.
         networks: each is trained with each seed, and named by its kind.
         seeds: of the initial weights and the minibatches.
+        objective: "normalised", "energy" or "budgets", which learns to keep the budgets of the constraints; that asks
+            for `constrain = "prediction"`.
         heldout: other climates to test in.
     Raises:
         EmagramError: if the variable set, the kind of inputs or a constraint is unknown, a constraint needs an output
@@ -156,7 +161,7 @@ class ClimsimStudyConfig:
     networks: tuple[NetworkConfig, ...] = (ClimsimMlpConfig(),)
     seeds: tuple[int, ...] = (0, 1, 2)
     heldout: tuple[ClimateConfig, ...] = ()
-    objective: NormalisedObjectiveConfig = field(default_factory=lambda: NormalisedObjectiveConfig("huber"))
+    objective: StudyObjectiveConfig = field(default_factory=lambda: NormalisedObjectiveConfig("huber"))
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
