@@ -7,6 +7,8 @@ manifest of a model file, from which the C++ runtime builds its twin.
 from .bounds import Bounds, Minimum
 from .column_energy import ColumnEnergy, FluxTerm
 from .constraint import Budget, Constraint, Fields, Prognostic
+from .law import Law, Term
+from .linear_laws import LinearLaws
 from .positivity import Positivity
 from .precipitation import Precipitation
 from .sequence import CONSTRAINTS, from_manifest
@@ -22,11 +24,14 @@ __all__ = [
     "Constraint",
     "Fields",
     "FluxTerm",
+    "Law",
+    "LinearLaws",
     "Minimum",
     "Positivity",
     "Precipitation",
     "Prognostic",
     "Shortwave",
+    "Term",
     "UpperLevels",
     "WaterAndEnergy",
     "from_manifest",

@@ -10,6 +10,7 @@ from ..errors import EmagramError
 from .bounds import Bounds
 from .column_energy import ColumnEnergy
 from .constraint import Constraint
+from .linear_laws import LinearLaws
 from .positivity import Positivity
 from .precipitation import Precipitation
 from .shortwave import Shortwave
@@ -24,6 +25,7 @@ CONSTRAINTS: Mapping[str, type[Constraint]] = {
     "precipitation": Precipitation,
     "positivity": Positivity,
     "water_and_energy": WaterAndEnergy,
+    "linear": LinearLaws,
 }
 """Classes by the `type` of their entry, in the order in which a sequence has them."""
 
