@@ -8,6 +8,7 @@ from .bounds import Bounds, Minimum
 from .column_energy import ColumnEnergy, FluxTerm
 from .constraint import Budget, Constraint, Fields, Prognostic
 from .law import Law, Term
+from .ledger import Entry, Ledger, Residuals, close
 from .linear_laws import LinearLaws
 from .positivity import Positivity
 from .precipitation import Precipitation
@@ -22,17 +23,21 @@ __all__ = [
     "Budget",
     "ColumnEnergy",
     "Constraint",
+    "Entry",
     "Fields",
     "FluxTerm",
     "Law",
+    "Ledger",
     "LinearLaws",
     "Minimum",
     "Positivity",
     "Precipitation",
     "Prognostic",
+    "Residuals",
     "Shortwave",
     "Term",
     "UpperLevels",
     "WaterAndEnergy",
+    "close",
     "from_manifest",
 ]

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import EmagramError
-from .constraint import Budget, require_distinct, require_positive
+from .constraint import ENERGY_TOLERANCE, WATER_TOLERANCE, Budget, require_distinct, require_positive
 
 Coefficient = float | tuple[float, ...]
 """One number for all values of a field, or one for each."""
+TOLERANCES = {"W m-2": ENERGY_TOLERANCE, "kg m-2 s-1": WATER_TOLERANCE}
+"""By unit."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,9 @@ class Law:
         name: of the budget.
         unit: of the sum.
         terms: at most one a field.
-        tolerance: largest |sum| [unit] right after the constraint that counts as closed; None for that of the unit,
-            1e-9 W m-2 or 1e-14 kg m-2 s-1, which no other unit has.
+        tolerance: |sum| [unit] up to which it holds; None for 1e-9 W m-2 or 1e-14 kg m-2 s-1.
     Raises:
-        EmagramError: if there is no term or a field has two, or the tolerance is not positive or missing.
+        EmagramError: if there is no term or a field has two, or the tolerance is not positive, or None in another unit.
     """
 
     name: str
@@ -66,13 +67,16 @@ class Law:
 
     def __post_init__(self) -> None:
         require_distinct(self.name, "fields of its terms", self.fields)
-        if self.tolerance is not None:
-            require_positive(self.name, "tolerance", self.tolerance)
+        tolerance = TOLERANCES.get(self.unit) if self.tolerance is None else self.tolerance
+        if tolerance is None:
+            raise EmagramError(f"law '{self.name}': expected a tolerance [{self.unit}], got None")
+        require_positive(self.name, "tolerance", tolerance)
+        object.__setattr__(self, "tolerance", tolerance)
 
     @property
     def budget(self) -> Budget:
         """What it closes."""
-        return Budget(self.name, self.unit)
+        return Budget(self.name, self.unit, self.tolerance or 0.0)
 
     @property
     def fields(self) -> tuple[str, ...]:

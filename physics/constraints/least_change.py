@@ -22,7 +22,7 @@ class LeastChange:
     Attributes:
         pivots: what each law says that those before it do not, 1 − R² (..., n_law); 0 if that is lost in rounding.
         is_fixed: laws whose sum no value can change (..., n_law).
-    Source: Hansen et al. (2023), ProbConserv, eq. 9, doi:10.48550/arXiv.2302.11002; Σ = I is KKT-hPINN (Chen et al.,
+    Source: Hansen et al. (2023), ProbConserv, doi:10.48550/arXiv.2302.11002; Σ = I is KKT-hPINN (Chen et al.,
     2024, doi:10.48550/arXiv.2402.07251).
     """
 
