@@ -283,7 +283,7 @@ BAD: tuple[tuple[dict[str, Any], str], ...] = (
     ({"laws": [*ENTRIES, law(term("olr", "much"))]}, "term 'olr': expected a finite number .* got 'much'"),
     ({"laws": [*ENTRIES, law(term("olr", 1.0, 1))]}, "term 'olr': expected per_mass true or false, got 1"),
     ({"laws": [*ENTRIES, law(term("olr"), tolerance=0.0)]}, "'new': expected a positive 'tolerance', got 0.0"),
-    ({"laws": [*ENTRIES, law(term("olr"), tolerance=None, unit="K")]}, r"law 'new': expected a tolerance \[K\], got None"),
+    ({"laws": [*ENTRIES, law(term("olr"), tolerance=None, unit="K")]}, r"'new': expected a tolerance \[K\], got None"),
     ({"laws": [*ENTRIES, *(law(term("olr"), name=str(i)) for i in range(7))]}, "expected at most 8 laws, got 9"),
     ({"variance": [{"output": "dT", "value": 0.0}]}, "expected a positive 'variance of 'dT'', got 0.0"),
     ({"variance": [{"output": "dT", "value": [1.0, -1.0]}]}, "expected a positive 'variance of 'dT'', got -1.0"),
