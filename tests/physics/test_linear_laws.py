@@ -19,7 +19,6 @@ from linear_laws import LAWS, WATER, dense_solution, levels
 
 CLOSED = {"all_water": WATER_CLOSED, "all_energy": ENERGY_CLOSED}
 SAME = 1.0e-9  # of the largest change of an output: the dense matrices have condition numbers of 1e6
-RELATIVE = 1.0e-10  # of the terms of a law
 ROUNDING = 1.0e-14  # of the terms of a law: where they reach 1e5 W m-2, they are themselves rounded to 1e-11
 
 
@@ -207,7 +206,7 @@ def test_nearly_dependent_laws_close_all_the_same() -> None:
     closed = laws.apply(fields)
     for law in laws.laws:
         residual = laws.residuals(closed)[law.name].abs()
-        assert bool((residual <= RELATIVE * magnitude(laws, closed, law)).all())
+        assert bool((residual <= ROUNDING * magnitude(laws, closed, law)).all())
 
 
 def test_a_value_that_is_not_finite_stays_in_its_column() -> None:
