@@ -110,6 +110,13 @@ class LinearLaws:
             first += n
         return replaced(self.name, fields, changed)
 
+    def spread(self, fields: Fields, names: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """σ² (n_value,) and the u_i (n_factor, n_value) of the values of these fields, 0 for those that have none.
+
+        Args, Raises: as `residuals`.
+        """
+        return self._spread(self._columns(fields), names)
+
     def to_manifest(self) -> dict[str, Any]:
         """Its entry in the `constraints` of a manifest; the constants stand elsewhere in it."""
         return {
@@ -142,8 +149,11 @@ class LinearLaws:
 
     def _least_change(self, columns: LawColumns) -> LeastChange:
         rows = torch.stack([columns.row(law, self.outputs) for law in self.laws], dim=-2)
-        spread = [columns.vector(numbers, self.outputs) for numbers in (self.variance, *self.covariance)]
-        return LeastChange(rows, spread[0], torch.stack(spread)[1:])
+        return LeastChange(rows, *self._spread(columns, self.outputs))
+
+    def _spread(self, columns: LawColumns, names: Sequence[str]) -> tuple[Tensor, Tensor]:
+        vectors = [columns.vector(numbers, names) for numbers in (self.variance, *self.covariance)]
+        return vectors[0], torch.stack(vectors)[1:]
 
     def _check_spread(self) -> None:
         """σ² > 0, and finite u of outputs that have one."""
