@@ -171,10 +171,6 @@ def inspect(path: Path, *, manifest: bool = False) -> str:
         f"trained on  {model.manifest['training']['columns']} columns",
         f"closes      {', '.join(model.budgets) or 'nothing'}",
     ]
-    if model.budget_table:
-        lines += ["budgets:"] + [
-            f"  {b.name}  [{b.unit}]  by {b.constraint}, met up to {b.tolerance:g}" for b in model.budget_table
-        ]
     for title, fields in (("inputs", model.inputs), ("outputs", model.outputs)):
         lines += [f"{title}:"] + [f"  {f.name}  [{f.unit}]  {f.dimension}, {f.size}" for f in fields]
     return "\n".join([*lines, "checksums and self-test passed"])

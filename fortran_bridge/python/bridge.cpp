@@ -30,8 +30,7 @@ void check(int code) {
 
 class Model {
  public:
-  Model(const py::bytes& bytes, int policy, bool allow_other_dt, bool defer_constraints, double extrapolation_margin,
-        bool measure_only) {
+  Model(const py::bytes& bytes, int policy, bool allow_other_dt, bool defer_constraints, double extrapolation_margin) {
     emagram_options options{};
     options.struct_size = sizeof options;
     check(emagram_options_init(&options));
@@ -39,7 +38,6 @@ class Model {
     options.allow_other_dt = allow_other_dt;
     options.defer_constraints = defer_constraints;
     options.extrapolation_margin = extrapolation_margin;
-    options.measure_only = measure_only;
     const std::string_view view = bytes;
     int code;
     {
@@ -72,14 +70,6 @@ class Model {
       fields.append(py::make_tuple(f.name, f.unit, f.direction, f.dimension, f.size, f.valid_minimum, f.valid_maximum));
     }
     out["fields"] = fields;
-    py::list budgets;
-    for (std::int32_t i = 0; i < d.n_budget; ++i) {
-      emagram_budget_description b{};
-      b.struct_size = sizeof b;
-      check(emagram_describe_budget(handle_, i, &b));
-      budgets.append(py::make_tuple(b.name, b.unit, b.constraint, b.tolerance));
-    }
-    out["budgets"] = budgets;
     return out;
   }
 
@@ -177,16 +167,6 @@ class Columns {
     check(emagram_unmet(handle_, index, number, unmet.mutable_data()));
     return unmet;
   }
-  py::array_t<double> budget_at(std::int32_t index, std::int32_t stage, std::int64_t number) const {
-    py::array_t<double> residual(std::max<std::int64_t>(number, 0));
-    check(emagram_budget_at(handle_, index, stage, number, residual.mutable_data()));
-    return residual;
-  }
-  py::array_t<std::int32_t> unmet(std::int32_t index, std::int64_t number) const {
-    py::array_t<std::int32_t> flag(std::max<std::int64_t>(number, 0));
-    check(emagram_unmet(handle_, index, number, flag.mutable_data()));
-    return flag;
-  }
   py::dict timers() const {
     emagram_timing t{};
     t.struct_size = sizeof t;
@@ -224,9 +204,8 @@ PYBIND11_MODULE(_bridge, m) {
           return emagram::relative_humidity(pressure, temperature, humidity);
         }));
   py::class_<Model>(m, "Model")
-      .def(py::init<const py::bytes&, int, bool, bool, double, bool>(), py::arg("bytes"), py::arg("policy"),
-           py::arg("allow_other_dt"), py::arg("defer_constraints"), py::arg("extrapolation_margin") = 0.0,
-           py::arg("measure_only") = false)
+      .def(py::init<const py::bytes&, int, bool, bool, double>(), py::arg("bytes"), py::arg("policy"),
+           py::arg("allow_other_dt"), py::arg("defer_constraints"), py::arg("extrapolation_margin") = 0.0)
       .def("describe", &Model::describe)
       .def("close", &Model::close);
   py::class_<Columns>(m, "Columns")
@@ -238,8 +217,6 @@ PYBIND11_MODULE(_bridge, m) {
       .def("constrain", &Columns::constrain)
       .def("status", &Columns::status)
       .def("budget", &Columns::budget)
-      .def("budget_at", &Columns::budget_at)
-      .def("unmet", &Columns::unmet)
       .def("budget_at", &Columns::budget_at)
       .def("unmet", &Columns::unmet)
       .def("timers", &Columns::timers);
