@@ -18,32 +18,42 @@ set(emagram_sources
     constraints.cpp
     dense_baseline.cpp
     instruction_set.cpp
+    laws_baseline.cpp
     model.cpp
     plan.cpp
-    projection.cpp
     sha256.cpp
     units.cpp
     units_table.cpp
-    water.cpp
 )
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  list(APPEND emagram_sources dense_avx512.cpp dense_avx2.cpp)
+  list(APPEND emagram_sources dense_avx512.cpp dense_avx2.cpp laws_avx512.cpp laws_avx2.cpp)
 endif()
 list(TRANSFORM emagram_sources PREPEND "${EMAGRAM_ROOT}/fortran_bridge/src/")
 
-# One dense kernel per instruction set. Contraction is wanted there: a fused multiply-add everywhere, for all batch
-# sizes alike. These files hold no standard library code that the linker could share with others.
+# What is compiled once per instruction set: dense_kernel.inc and laws.inc. These files hold no standard library code
+# that the linker could share with others. In the dense kernel contraction is wanted: a fused multiply-add everywhere,
+# for all batch sizes alike. In the laws it is not: their bits are the same on every instruction set, and a host's.
 set(kernel_directory "${EMAGRAM_ROOT}/fortran_bridge/src")
-set(kernel_options -O3 -ffp-contract=fast -Wno-psabi)
-set_source_files_properties("${kernel_directory}/dense_baseline.cpp" PROPERTIES COMPILE_OPTIONS "${kernel_options}")
-set_source_files_properties(
-  "${kernel_directory}/dense_avx2.cpp"
-  PROPERTIES COMPILE_OPTIONS "${kernel_options};-mavx2;-mfma"
-)
-set_source_files_properties(
-  "${kernel_directory}/dense_avx512.cpp"
-  PROPERTIES COMPILE_OPTIONS "${kernel_options};-mavx512f;-mfma;-mprefer-vector-width=512"
-)
+set(avx512_options -mavx512f -mprefer-vector-width=512)
+set(avx2_options -mavx2)
+set(baseline_options)
+foreach(set baseline avx2 avx512)
+  set(dense_options -O3 -ffp-contract=fast -Wno-psabi ${${set}_options})
+  set(law_options -O3 ${${set}_options})
+  if(NOT set STREQUAL "baseline")
+    list(APPEND dense_options -mfma)
+  elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU") # gcc 12 fails in another pass after this one
+    list(APPEND law_options -fno-tree-forwprop)
+  endif()
+  set_source_files_properties(
+    "${kernel_directory}/dense_${set}.cpp"
+    PROPERTIES COMPILE_OPTIONS "${dense_options}"
+  )
+  set_source_files_properties(
+    "${kernel_directory}/laws_${set}.cpp"
+    PROPERTIES COMPILE_OPTIONS "${law_options}"
+  )
+endforeach()
 
 add_library(emagram_objects OBJECT ${emagram_sources})
 target_include_directories(

@@ -2,22 +2,49 @@
 
 #include <algorithm>
 
+#include "bundles.hpp"
 #include "error.hpp"
 
 namespace emagram {
 namespace {
 
-template <class Real>
-void load(const char* at, std::int64_t stride, int n, const Conversion& unit, double* row) {
-  for (int k = 0; k < n; ++k, at += stride) row[k] = *reinterpret_cast<const Real*>(at);
-  if (!unit.identity())
-    for (int k = 0; k < n; ++k) row[k] = unit.factor * row[k] + unit.offset;
+using Slots = Binding::Slots;
+
+/// Hosts' arrays mostly have neighbouring columns side by side, and then no address is looked up again.
+template <class Real, int n_lane>
+bool side_by_side(const Slots& source) {
+  bool together = true;
+  for (int c = 1; c < n_lane; ++c) together &= source.column[c] - source.column[0] == c * int{sizeof(Real)};
+  return together;
 }
 
+template <class Real, int n_lane>
+void load(const Slots& source, double* values) {
+  if (side_by_side<Real, n_lane>(source)) {
+    const char* at = source.column[0];
+    for (int k = 0; k < source.size; ++k, at += source.stride, values += n_lane)
+      for (int c = 0; c < n_lane; ++c) values[c] = reinterpret_cast<const Real*>(at)[c];
+    return;
+  }
+  const char* column[n_lane];
+  std::copy_n(source.column, n_lane, column);
+  for (std::int64_t k = 0, at = 0; k < source.size; ++k, at += source.stride, values += n_lane)
+    for (int c = 0; c < n_lane; ++c) values[c] = *reinterpret_cast<const Real*>(column[c] + at);
+}
+
+/// One column, from its lane.
 template <class Real>
-void store(char* at, std::int64_t stride, int n, const Conversion& unit, const double* row) {
-  for (int k = 0; k < n; ++k, at += stride)
-    *reinterpret_cast<Real*>(at) = static_cast<Real>(unit.identity() ? row[k] : (row[k] - unit.offset) / unit.factor);
+void store(char* at, const Slots& target, const Conversion& unit, const double* values) {
+  for (int k = 0; k < target.size; ++k, at += target.stride, values += Bundles::n_lane())
+    *reinterpret_cast<Real*>(at) = static_cast<Real>(unit.identity() ? *values : (*values - unit.offset) / unit.factor);
+}
+
+/// All columns of a bundle that lie side by side.
+template <class Real, int n_lane>
+void store_all(const Slots& target, const double* values) {
+  char* at = target.column[0];
+  for (int k = 0; k < target.size; ++k, at += target.stride, values += n_lane)
+    for (int c = 0; c < n_lane; ++c) reinterpret_cast<Real*>(at)[c] = static_cast<Real>(values[c]);
 }
 
 const char* role_name(std::int32_t role) {
@@ -121,25 +148,52 @@ char* Binding::address(std::int64_t column) const {
   return data_ + column % extent_1_ * stride_1_ + column / extent_1_ * stride_2_;
 }
 
-void Binding::gather(const Field& field, std::int64_t column, double* row) const {
-  (real32_ ? load<float> : load<double>)(address(column), stride_level_, field.size, unit_, row + field.offset);
+Binding::Slots Binding::slots(const Field& field, std::int64_t first, int n_column) const {
+  Slots found{{}, stride_level_, field.size};
+  for (int c = 0; c < most_lanes; ++c) found.column[c] = address(first + std::min(c, n_column - 1));
+  return found;
 }
 
-void Binding::scatter(const Field& field, std::int64_t column, const double* row) const {
-  (real32_ ? store<float> : store<double>)(address(column), stride_level_, field.size, unit_, row + field.offset);
+void Binding::gather(const Field& field, std::int64_t first, int n_column, double* bundle) const {
+  with_lanes([&](auto lanes) {
+    constexpr int n_lane = lanes;
+    double* values = bundle + field.offset * n_lane;
+    (real32_ ? load<float, n_lane> : load<double, n_lane>)(slots(field, first, n_column), values);
+    if (!unit_.identity())
+      for (int i = 0; i < field.size * n_lane; ++i) values[i] = unit_.factor * values[i] + unit_.offset;
+  });
 }
 
-void Binding::returned(const Field& field, const double* row, double* held) const {
-  row += field.offset;
-  held += field.offset;
+void Binding::scatter(const Field& field, std::int64_t first, std::span<const bool> written,
+                      const double* bundle) const {
+  const auto n_column = static_cast<int>(written.size());
+  const bool whole = n_column == Bundles::n_lane() && std::find(written.begin(), written.end(), false) == written.end();
+  const Slots target = slots(field, first, n_column);
+  with_lanes([&](auto lanes) {
+    constexpr int n_lane = lanes;
+    const double* values = bundle + field.offset * n_lane;
+    const bool together = real32_ ? side_by_side<float, n_lane>(target) : side_by_side<double, n_lane>(target);
+    if (whole && together && unit_.identity())
+      return (real32_ ? store_all<float, n_lane> : store_all<double, n_lane>)(target, values);
+    for (int c = 0; c < n_column; ++c)
+      if (written[static_cast<std::size_t>(c)])
+        (real32_ ? store<float> : store<double>)(target.column[c], target, unit_, values + c);
+  });
+}
+
+bool Binding::returned(const Field& field, const double* bundle, double* held) const {
+  const int n = field.size * Bundles::n_lane();
+  bundle += field.offset * Bundles::n_lane();
+  held += field.offset * Bundles::n_lane();
   const bool same_unit = unit_.identity();
-  std::copy_n(row, field.size, held);
+  std::copy_n(bundle, n, held);
   if (!same_unit)
-    for (int k = 0; k < field.size; ++k) held[k] = (held[k] - unit_.offset) / unit_.factor;
+    for (int i = 0; i < n; ++i) held[i] = (held[i] - unit_.offset) / unit_.factor;
   if (real32_)
-    for (int k = 0; k < field.size; ++k) held[k] = static_cast<float>(held[k]);
+    for (int i = 0; i < n; ++i) held[i] = static_cast<float>(held[i]);
   if (!same_unit)
-    for (int k = 0; k < field.size; ++k) held[k] = unit_.factor * held[k] + unit_.offset;
+    for (int i = 0; i < n; ++i) held[i] = unit_.factor * held[i] + unit_.offset;
+  return real32_ || !same_unit;
 }
 
 }  // namespace emagram

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "emagram.h"
+#include "law.hpp"
 #include "model.hpp"
 #include "units.hpp"
 
@@ -21,15 +23,26 @@ class Binding {
   /// Forgets the array, unless the host guaranteed it.
   void end();
 
-  /// The values of one column, in the model's unit, at the field's place in the row.
-  void gather(const Field& field, std::int64_t column, double* row) const;
-  void scatter(const Field& field, std::int64_t column, const double* row) const;
+  /// The values of `n_column` columns from `first` on, in the model's unit, at the field's place in a bundle; lanes
+  /// without a column get the last one.
+  void gather(const Field& field, std::int64_t first, int n_column, double* bundle) const;
+  /// Those of as many columns as `written` has, where it is true.
+  void scatter(const Field& field, std::int64_t first, std::span<const bool> written, const double* bundle) const;
 
-  /// What the values of a column become [model's unit] once the host's array holds them in its kind and unit.
-  void returned(const Field& field, const double* row, double* held) const;
+  /// What the values of columns become [model's unit] once the host's array holds them in its kind and unit; whether
+  /// that can differ.
+  bool returned(const Field& field, const double* bundle, double* held) const;
+
+  /// Where the columns of a bundle begin in the host's array.
+  struct Slots {
+    char* column[most_lanes];
+    std::int64_t stride;  // [bytes] from level to level
+    int size;
+  };
 
  private:
   char* address(std::int64_t column) const;
+  Slots slots(const Field& field, std::int64_t first, int n_column) const;
 
   bool bound_ = false;
   bool persistent_ = false;

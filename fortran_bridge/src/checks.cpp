@@ -4,7 +4,7 @@
 #include <cmath>
 #include <span>
 
-#include "column_sum.hpp"
+#include "bundles.hpp"
 #include "error.hpp"
 
 namespace emagram {
@@ -22,66 +22,101 @@ bool in_range(const Field& field, double x) {  // false for NaN
   return x >= field.valid_minimum && x <= field.valid_maximum;
 }
 
-bool increases(const Field& field, const double* row) {
-  for (int i = field.offset + 1; i < field.offset + field.size; ++i)
-    if (!(row[i] > row[i - 1])) return false;
-  return true;
+template <int n_lane>
+void check_order(const Field& field, const double* inputs, std::int32_t* reason) {
+  const double* x = inputs + field.offset * n_lane;
+  for (int i = n_lane; i < field.size * n_lane; ++i)
+    if (!(x[i] > x[i - n_lane])) reason[i % n_lane] = EMAGRAM_COLUMN_LEVEL_ORDER;
+}
+
+/// Whether each lane is valid, and whether it lies in the tolerated range.
+template <int n_lane>
+void check_ranges(const Model& model, const double* inputs, std::array<bool, most_lanes>& valid,
+                  std::array<bool, most_lanes>& usual) {
+  const double* lowest = model.tolerated_minimum().data();
+  const double* highest = model.tolerated_maximum().data();
+  for (const auto& field : inputs_of(model))
+    for (int i = field.offset; i < field.offset + field.size; ++i)
+      for (int c = 0; c < n_lane; ++c) {
+        const double x = inputs[i * n_lane + c];
+        valid[c] &= in_range(field, x);
+        usual[c] &= (x >= lowest[i]) & (x <= highest[i]);
+      }
 }
 
 }  // namespace
 
-bool all_finite(const double* row, int n) {
-  return column_sum(n, [row](int i) { return row[i] * 0.0; }) == 0.0;  // NaN otherwise; without branches
+std::array<bool, most_lanes> are_finite(const double* bundle, int n_value) {
+  std::array<bool, most_lanes> finite{};
+  with_lanes([&](auto lanes) {
+    constexpr int n_lane = lanes, n_part = 4;
+    double part[n_part][n_lane] = {};  // x · 0 is 0 or NaN: without branches
+    const int whole = n_value / n_part * n_part;
+    for (int v = 0; v < whole; v += n_part)
+      for (int i = 0; i < n_part; ++i)
+        for (int c = 0; c < n_lane; ++c) part[i][c] += bundle[(v + i) * n_lane + c] * 0.0;
+    for (int v = whole; v < n_value; ++v)
+      for (int c = 0; c < n_lane; ++c) part[0][c] += bundle[v * n_lane + c] * 0.0;
+    for (int c = 0; c < n_lane; ++c) finite[c] = part[0][c] + part[1][c] + part[2][c] + part[3][c] == 0.0;
+  });
+  return finite;
 }
 
-std::int32_t check_closable(const Model& model, const double* inputs) {
-  if (!all_finite(inputs, model.n_input_value())) return EMAGRAM_COLUMN_NON_FINITE_INPUT;
+Reasons check_closable(const Model& model, const double* inputs) {
+  Reasons reason{};
   for (const auto& field : inputs_of(model))
-    if (field.increasing && !increases(field, inputs)) return EMAGRAM_COLUMN_LEVEL_ORDER;
-  return EMAGRAM_COLUMN_OK;
+    if (field.increasing) with_lanes([&](auto lanes) { check_order<lanes>(field, inputs, reason.data()); });
+  const auto finite = are_finite(inputs, model.n_input_value());
+  for (int c = 0; c < Bundles::n_lane(); ++c)
+    if (!finite[c]) reason[c] = EMAGRAM_COLUMN_NON_FINITE_INPUT;
+  return reason;
 }
 
-std::int32_t check_inputs(const Model& model, const double* inputs) {
-  const double* lowest = model.tolerated_minimum().data();
-  const double* highest = model.tolerated_maximum().data();
-  bool valid = true, extrapolated = false;
-  for (const auto& field : inputs_of(model))
+Reasons check_inputs(const Model& model, const double* inputs) {
+  std::array<bool, most_lanes> valid, usual;
+  valid.fill(true);
+  usual.fill(true);
+  with_lanes([&](auto lanes) { check_ranges<lanes>(model, inputs, valid, usual); });
+  Reasons reason = check_closable(model, inputs);
+  for (int c = 0; c < Bundles::n_lane(); ++c) {
+    if (reason[c] != EMAGRAM_COLUMN_NON_FINITE_INPUT && !valid[c]) reason[c] = EMAGRAM_COLUMN_INVALID_INPUT;
+    if (reason[c] == EMAGRAM_COLUMN_OK && !usual[c]) reason[c] = EMAGRAM_COLUMN_EXTRAPOLATED;
+  }
+  return reason;
+}
+
+void clip_inputs(const Model& model, int lane, double* seen) {
+  for (const auto& field : inputs_of(model)) {
+    if (field.increasing) continue;
     for (int i = field.offset; i < field.offset + field.size; ++i) {
-      valid = valid && in_range(field, inputs[i]);
-      extrapolated = extrapolated || inputs[i] < lowest[i] || inputs[i] > highest[i];
+      double& x = seen[i * Bundles::n_lane() + lane];
+      x = std::clamp(x, model.training_minimum()[static_cast<std::size_t>(i)],
+                     model.training_maximum()[static_cast<std::size_t>(i)]);
     }
-  const std::int32_t reason = check_closable(model, inputs);
-  if (reason == EMAGRAM_COLUMN_NON_FINITE_INPUT) return reason;
-  if (!valid) return EMAGRAM_COLUMN_INVALID_INPUT;
-  if (reason != EMAGRAM_COLUMN_OK) return reason;
-  return extrapolated ? EMAGRAM_COLUMN_EXTRAPOLATED : EMAGRAM_COLUMN_OK;
+  }
 }
 
-void clip_inputs(const Model& model, const double* inputs, double* seen) {
-  for (const auto& field : inputs_of(model))
-    for (int i = field.offset; i < field.offset + field.size; ++i)
-      seen[i] = field.increasing ? inputs[i]
-                                 : std::clamp(inputs[i], model.training_minimum()[static_cast<std::size_t>(i)],
-                                              model.training_maximum()[static_cast<std::size_t>(i)]);
-}
-
-std::string describe_fault(const Model& model, std::int32_t reason, const double* inputs, const double* outputs) {
+std::string describe_fault(const Model& model, std::int32_t reason, std::span<const double> inputs,
+                           std::span<const double> outputs) {
   const bool of_range = reason == EMAGRAM_COLUMN_INVALID_INPUT;
   for (const auto& field : inputs_of(model)) {
     for (int k = 0; k < field.size; ++k) {
-      const double x = inputs[field.offset + k];
+      const auto at = static_cast<std::size_t>(field.offset + k);
+      const double x = inputs[at];
       const std::string place = field.size > 1 ? text(" at level ", k) : "";
       if (!std::isfinite(x)) return text("input '", field.name, "'", place, " is not finite");
       if (of_range && !in_range(field, x))
         return text("input '", field.name, "'", place, " is ", x, " ", field.unit, ", outside its valid range ",
                     field.valid_minimum, " to ", field.valid_maximum, " (a fill value or another unit?)");
-      if (!of_range && field.increasing && k > 0 && !(x > inputs[field.offset + k - 1]))
+      if (!of_range && field.increasing && k > 0 && !(x > inputs[at - 1]))
         return text("input '", field.name, "' does not increase from level ", k - 1, " to ", k,
                     " (are the levels reversed?)");
     }
   }
   for (const auto& field : outputs_of(model))
-    if (!all_finite(outputs + field.offset, field.size)) return text("output '", field.name, "' is not finite");
+    for (int k = 0; k < field.size; ++k)
+      if (!std::isfinite(outputs[static_cast<std::size_t>(field.offset + k)]))
+        return text("output '", field.name, "' is not finite");
   fail(EMAGRAM_ERROR_INTERNAL, "a column was rejected without a fault");
 }
 

@@ -1,9 +1,11 @@
 #include "columns.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "checks.hpp"
 #include "error.hpp"
@@ -69,17 +71,29 @@ void Columns::check_call(const char* call, std::int64_t number, double dt) const
       fail(EMAGRAM_ERROR_MISSING_FIELD, "field '", model_->fields()[f].name, "' was not bound before the ", call);
 }
 
-/// Rejects a column; the first fault goes into the message.
+/// Rejects a column of the bundles; the first fault goes into the message.
 void Columns::reject(Pass& pass, std::int64_t column, std::int32_t reason, const double* inputs,
                      const double* outputs) const {
   pass.reason[static_cast<std::size_t>(column)] = reason;
-  if (pass.n_rejected++ == 0)
-    pass.first_fault = text("column ", number_of(column), ": ", describe_fault(*model_, reason, inputs, outputs));
+  if (pass.n_rejected++ > 0) return;
+  const int lane = static_cast<int>(column % Bundles::n_lane());
+  const auto row = row_of(inputs, model_->n_input_value(), lane);
+  const auto result = outputs == nullptr ? std::vector<double>() : row_of(outputs, model_->n_output_value(), lane);
+  pass.first_fault = text("column ", number_of(column), ": ", describe_fault(*model_, reason, row, result));
+}
+
+/// Those columns of a bundle that are not rejected yet, and have an output that is not finite.
+void Columns::reject_unfinite(Pass& pass, std::int64_t first, int n_column, const double* inputs,
+                              const double* outputs) const {
+  const auto finite = are_finite(outputs, model_->n_output_value());
+  for (int c = 0; c < n_column; ++c)
+    if (!finite[c] && pass.reason[static_cast<std::size_t>(first + c)] < EMAGRAM_COLUMN_REJECTED)
+      reject(pass, first + c, EMAGRAM_COLUMN_NON_FINITE_OUTPUT, inputs, outputs);
 }
 
 Columns::Pass Columns::start_pass(std::int64_t number, bool constrain) {
   number_ = number;
-  outputs_.resize(static_cast<std::size_t>(number) * static_cast<std::size_t>(model_->n_output_value()));
+  outputs_.resize(number, model_->n_output_value());
   residual_.resize(n_stage * model_->constraints().budgets().size() * static_cast<std::size_t>(number));
   return {constrain, std::vector<std::int32_t>(static_cast<std::size_t>(number), EMAGRAM_COLUMN_OK), 0, ""};
 }
@@ -93,84 +107,92 @@ void Columns::judge(const Pass& pass, const std::string& call) const {
   log(EMAGRAM_LOG_WARNING, report);
 }
 
-void Columns::gather_block(std::int64_t first, int n_column, int direction, double* rows, int n_value) const {
+void Columns::gather_block(std::int64_t first, int n_column, int direction, Bundles& rows, std::int64_t row) const {
   const auto& fields = model_->fields();
-  for (std::size_t f = 0; f < fields.size(); ++f)
-    if (fields[f].direction == direction)
-      for (int c = 0; c < n_column; ++c) bindings_[f].gather(fields[f], first + c, rows + c * n_value);
+  for (int c = 0; c < n_column; c += Bundles::n_lane())
+    for (std::size_t f = 0; f < fields.size(); ++f)
+      if (fields[f].direction == direction) bindings_[f].gather(fields[f], first + c, n_column - c, rows.of(row + c));
+}
+
+void Columns::check_bundle(Pass& pass, std::int64_t first, int n_column, const double* inputs, double* seen) {
+  const Reasons found = check_inputs(*model_, inputs);
+  for (int c = 0; c < n_column; ++c) {
+    auto& reason = pass.reason[static_cast<std::size_t>(first + c)];
+    reason = found[static_cast<std::size_t>(c)];
+    if (reason >= EMAGRAM_COLUMN_REJECTED) reject(pass, first + c, reason, inputs, nullptr);
+    if (reason == EMAGRAM_COLUMN_EXTRAPOLATED && seen != inputs) {
+      clip_inputs(*model_, c, seen);
+      reason = EMAGRAM_COLUMN_CLIPPED;
+    }
+  }
 }
 
 /// Gather, check and predict columns [first, first + n_column), without the constraints. The network sees clipped
 /// inputs where the policy is `clip`; whatever else reads inputs has the host's.
 void Columns::compute_block(Pass& pass, std::int64_t first, int n_column) {
   Clock clock;
-  const int n_in = model_->n_input_value();
-  double* inputs = workspace_.inputs.data();
-  double* seen = inputs;
-  gather_block(first, n_column, EMAGRAM_INPUT, inputs, n_in);
-  if (model_->options().policy == EMAGRAM_POLICY_CLIP) {
-    seen = workspace_.seen.data();
-    std::copy_n(inputs, n_column * n_in, seen);
-  }
-  for (int c = 0; c < n_column; ++c) {
-    const double* row = inputs + c * n_in;
-    auto& reason = pass.reason[static_cast<std::size_t>(first + c)];
-    reason = check_inputs(*model_, row);
-    if (reason >= EMAGRAM_COLUMN_REJECTED) reject(pass, first + c, reason, row, nullptr);
-    if (reason == EMAGRAM_COLUMN_EXTRAPOLATED && seen != inputs) {
-      clip_inputs(*model_, row, seen + c * n_in);
-      reason = EMAGRAM_COLUMN_CLIPPED;
-    }
-  }
+  const bool clips = model_->options().policy == EMAGRAM_POLICY_CLIP;
+  gather_block(first, n_column, EMAGRAM_INPUT, workspace_.inputs, 0);
+  if (clips) workspace_.seen = workspace_.inputs;
+  Bundles& seen = clips ? workspace_.seen : workspace_.inputs;
+  for (int c = 0; c < n_column; c += Bundles::n_lane())
+    check_bundle(pass, first + c, std::min(Bundles::n_lane(), n_column - c), workspace_.inputs.of(c), seen.of(c));
   clock.add_to(timing_.gather_s);
-  model_->predict(seen, inputs, n_column, outputs_.data() + first * model_->n_output_value(), workspace_);
+  model_->predict(seen, workspace_.inputs, n_column, first, outputs_, workspace_);
   clock.add_to(timing_.network_s);
 }
 
 /// Constraints, and the residuals at every stage. A column with a value that is not finite is rejected, before the
-/// constraints: a bound could hide it.
-void Columns::close_column(Pass& pass, std::int64_t column, const double* inputs) {
+/// constraints: a bound could hide it. It goes through them with the others, which do not notice.
+void Columns::close_bundle(Pass& pass, std::int64_t first, int n_column, const double* inputs) {
   const auto& constraints = model_->constraints();
-  const int n_out = model_->n_output_value();
-  double* outputs = outputs_.data() + column * n_out;
-  double* returned = workspace_.returned.data();
-  if (!all_finite(outputs, n_out)) return reject(pass, column, EMAGRAM_COLUMN_NON_FINITE_OUTPUT, inputs, outputs);
+  double* outputs = outputs_.of(first);
+  reject_unfinite(pass, first, n_column, inputs, outputs);
   double* residual = workspace_.residual.data();
-  double* after = residual + constraints.budgets().size();
-  constraints.residuals(inputs, outputs, residual);
+  double* after = residual + constraints.budgets().size() * static_cast<std::size_t>(Bundles::n_lane());
+  constraints.measure(inputs, outputs, residual);
   for (const auto stage : {EMAGRAM_STAGE_PREDICTED, EMAGRAM_STAGE_BEFORE, EMAGRAM_STAGE_AFTER})
-    store_residuals(residual, stage, column);
+    store_residuals(residual, stage, first, n_column);
   if (pass.constrain) {
     constraints.apply(inputs, outputs, residual, after);
-    store_residuals(residual, EMAGRAM_STAGE_BEFORE, column);
-    store_residuals(after, EMAGRAM_STAGE_AFTER, column);
+    store_residuals(residual, EMAGRAM_STAGE_BEFORE, first, n_column);
+    store_residuals(after, EMAGRAM_STAGE_AFTER, first, n_column);
   }
-  for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f)
-    bindings_[f].returned(model_->fields()[f], outputs, returned);
-  if (!all_finite(returned, n_out)) return reject(pass, column, EMAGRAM_COLUMN_NON_FINITE_OUTPUT, inputs, returned);
-  constraints.residuals(inputs, returned, residual);
-  store_residuals(residual, EMAGRAM_STAGE_RETURNED, column);
+  const double* held = returned(outputs);
+  reject_unfinite(pass, first, n_column, inputs, held);
+  constraints.measure(inputs, held, residual);
+  store_residuals(residual, EMAGRAM_STAGE_RETURNED, first, n_column);
 }
 
-/// Of every budget, at one stage of a column.
-void Columns::store_residuals(const double* residual, std::int32_t stage, std::int64_t column) {
+/// What the host will find of a bundle of outputs.
+const double* Columns::returned(const double* outputs) {
+  bool differs = false;
+  for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f)
+    differs |= bindings_[f].returned(model_->fields()[f], outputs, workspace_.returned.data());
+  return differs ? workspace_.returned.data() : outputs;
+}
+
+/// Of every budget, at one stage of a bundle.
+void Columns::store_residuals(const double* residual, std::int32_t stage, std::int64_t first, int n_column) {
   const auto n_budget = static_cast<std::int64_t>(model_->constraints().budgets().size());
   for (std::int64_t budget = 0; budget < n_budget; ++budget)
-    residual_[static_cast<std::size_t>((stage * n_budget + budget) * number_ + column)] = residual[budget];
+    std::copy_n(residual + budget * Bundles::n_lane(), n_column,
+                residual_.begin() + (stage * n_budget + budget) * number_ + first);
 }
 
 /// The residuals of rejected columns are NaN.
+void Columns::forget_residuals(std::int64_t column) {
+  for (std::size_t at = static_cast<std::size_t>(column); at < residual_.size();
+       at += static_cast<std::size_t>(number_))
+    residual_[at] = std::numeric_limits<double>::quiet_NaN();
+}
+
 void Columns::close_block(Pass& pass, std::int64_t first, int n_column) {
   Clock clock;
-  for (int c = 0; c < n_column; ++c) {
-    const auto& reason = pass.reason[static_cast<std::size_t>(first + c)];
-    if (reason < EMAGRAM_COLUMN_REJECTED)
-      close_column(pass, first + c, workspace_.inputs.data() + c * model_->n_input_value());
-    if (reason < EMAGRAM_COLUMN_REJECTED) continue;
-    std::fill(workspace_.residual.begin(), workspace_.residual.end(), std::numeric_limits<double>::quiet_NaN());
-    for (std::int32_t stage = 0; stage < n_stage; ++stage)
-      store_residuals(workspace_.residual.data(), stage, first + c);
-  }
+  for (int c = 0; c < n_column; c += Bundles::n_lane())
+    close_bundle(pass, first + c, std::min(Bundles::n_lane(), n_column - c), workspace_.inputs.of(c));
+  for (std::int64_t c = first; c < first + n_column; ++c)
+    if (pass.reason[static_cast<std::size_t>(c)] >= EMAGRAM_COLUMN_REJECTED) forget_residuals(c);
   clock.add_to(timing_.constraints_s);
 }
 
@@ -204,10 +226,14 @@ void Columns::compute(std::int64_t number, double dt, std::int64_t step) {
 
 void Columns::write_outputs(const std::vector<std::int32_t>& reason) {
   Clock clock;
-  for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f)
-    for (std::int64_t c = 0; c < number_; ++c)
-      if (reason[static_cast<std::size_t>(c)] < EMAGRAM_COLUMN_REJECTED)
-        bindings_[f].scatter(model_->fields()[f], c, outputs_.data() + c * model_->n_output_value());
+  for (std::int64_t first = 0; first < number_; first += Bundles::n_lane()) {
+    std::array<bool, most_lanes> written{};
+    const auto n_column = static_cast<std::size_t>(std::min<std::int64_t>(Bundles::n_lane(), number_ - first));
+    for (std::size_t c = 0; c < n_column; ++c)
+      written[c] = reason[static_cast<std::size_t>(first) + c] < EMAGRAM_COLUMN_REJECTED;
+    for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f)
+      bindings_[f].scatter(model_->fields()[f], first, std::span(written).first(n_column), outputs_.of(first));
+  }
   clock.add_to(timing_.scatter_s);
 }
 
@@ -235,16 +261,17 @@ void Columns::constrain(std::int64_t number, double dt) {
 
 void Columns::close(std::int64_t number, double dt) {
   check_call("constrain", number, dt);
-  const int n_in = model_->n_input_value(), n_out = model_->n_output_value();
   Pass pass = start_pass(number, !model_->options().measure_only);
   for (std::int64_t first = 0; first < number; first += Model::block) {
     const int n_column = static_cast<int>(std::min<std::int64_t>(Model::block, number - first));
-    double* inputs = workspace_.inputs.data();
-    gather_block(first, n_column, EMAGRAM_INPUT, inputs, n_in);
-    gather_block(first, n_column, EMAGRAM_OUTPUT, outputs_.data() + first * n_out, n_out);
-    for (int c = 0; c < n_column; ++c)
-      if (const auto reason = check_closable(*model_, inputs + c * n_in); reason != EMAGRAM_COLUMN_OK)
-        reject(pass, first + c, reason, inputs + c * n_in, nullptr);
+    gather_block(first, n_column, EMAGRAM_INPUT, workspace_.inputs, 0);
+    gather_block(first, n_column, EMAGRAM_OUTPUT, outputs_, first);
+    for (int c = 0; c < n_column; c += Bundles::n_lane()) {
+      const Reasons found = check_closable(*model_, workspace_.inputs.of(c));
+      for (int lane = 0; lane < std::min(Bundles::n_lane(), n_column - c); ++lane)
+        if (const auto reason = found[static_cast<std::size_t>(lane)]; reason != EMAGRAM_COLUMN_OK)
+          reject(pass, first + c + lane, reason, workspace_.inputs.of(c), nullptr);
+    }
     close_block(pass, first, n_column);
   }
   judge(pass, "constrain");

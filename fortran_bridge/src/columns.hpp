@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "binding.hpp"
+#include "bundles.hpp"
 #include "emagram.h"
 #include "model.hpp"
 
@@ -48,11 +49,15 @@ class Columns {
   void check_call(const char* call, std::int64_t number, double dt) const;
   Pass start_pass(std::int64_t number, bool constrain);
   void reject(Pass& pass, std::int64_t column, std::int32_t reason, const double* inputs, const double* outputs) const;
+  void reject_unfinite(Pass& pass, std::int64_t first, int n_column, const double* inputs, const double* outputs) const;
   void judge(const Pass& pass, const std::string& call) const;
-  void gather_block(std::int64_t first, int n_column, int direction, double* rows, int n_value) const;
+  void gather_block(std::int64_t first, int n_column, int direction, Bundles& rows, std::int64_t row) const;
+  void check_bundle(Pass& pass, std::int64_t first, int n_column, const double* inputs, double* seen);
   void compute_block(Pass& pass, std::int64_t first, int n_column);
-  void close_column(Pass& pass, std::int64_t column, const double* inputs);
-  void store_residuals(const double* residual, std::int32_t stage, std::int64_t column);
+  void close_bundle(Pass& pass, std::int64_t first, int n_column, const double* inputs);
+  const double* returned(const double* outputs);
+  void store_residuals(const double* residual, std::int32_t stage, std::int64_t first, int n_column);
+  void forget_residuals(std::int64_t column);
   void close_block(Pass& pass, std::int64_t first, int n_column);
   void compute(std::int64_t number, double dt, std::int64_t step);
   void close(std::int64_t number, double dt);
@@ -64,7 +69,7 @@ class Columns {
   std::vector<std::int64_t> identity_;  // empty: counted from 0
   std::vector<Binding> bindings_;       // as model_->fields()
   Model::Workspace workspace_;
-  std::vector<double> outputs_;       // (number, n_output_value) of the call in progress
+  Bundles outputs_;                   // (number, n_output_value) of the call in progress
   std::vector<std::int32_t> reason_;  // of the last step
   std::vector<double> residual_;      // (stage, n_budget, number)
   std::int64_t number_ = 0;

@@ -1,35 +1,27 @@
-#include <algorithm>
-
 #include "constraint_entry.hpp"
+#include "law_bounds.hpp"
 
 namespace emagram {
 namespace {
 
-/// Outputs that never fall below a value: y ← max(y, minimum).
 class Bounds final : public Constraint {
  public:
-  explicit Bounds(const ConstraintEntry& entry) : Constraint({}) {
+  explicit Bounds(const ConstraintEntry& entry) : Constraint(LawType::bounds, {}) {
     std::vector<int> bounded;
     for (const auto& bound : entry.list("minimum")) {
-      bounds_.push_back({entry.output(entry.at(bound, "output")), entry.number(entry.at(bound, "value"), "value")});
-      bounded.push_back(bounds_.back().where.offset);
+      const auto [offset, size] = entry.output(entry.at(bound, "output"));
+      bounds_.push_back({offset, size, entry.number(entry.at(bound, "value"), "value")});
+      bounded.push_back(offset);
     }
     entry.check_distinct("minimum", bounded);
-  }
-
-  void residuals(const double*, const double*, double*) const override {}
-
-  void apply(const double*, double* outputs) const override {
-    for (const auto& [where, minimum] : bounds_)
-      for (int i = where.offset; i < where.offset + where.size; ++i) outputs[i] = std::max(outputs[i], minimum);
+    law_ = {bounds_.data(), static_cast<int>(bounds_.size())};
   }
 
  private:
-  struct Bound {
-    ConstraintEntry::Values where;
-    double minimum;  // in the output's unit
-  };
-  std::vector<Bound> bounds_;
+  const void* law() const override { return &law_; }
+
+  std::vector<BoundsLaw::Bound> bounds_;
+  BoundsLaw law_{};
 };
 
 }  // namespace

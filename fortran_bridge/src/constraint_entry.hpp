@@ -9,12 +9,6 @@
 
 namespace emagram {
 
-/// The state of a kind of water, or of a wind, before physics, and its rate of change: offsets in the two rows.
-struct Prognostic {
-  int state = 0;
-  int rate = 0;
-};
-
 class ConstraintEntry {
  public:
   /// The values of a field in a row.

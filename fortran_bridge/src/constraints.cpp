@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "bundles.hpp"
 #include "constraint_entry.hpp"
 #include "error.hpp"
 
@@ -37,6 +38,9 @@ void check_budgets(const ConstraintEntry& entry, const std::vector<Budget>& budg
 
 }  // namespace
 
+Constraint::Constraint(LawType type, std::vector<Budget> budgets)
+    : kernels_(instruction_set().laws.kernels(type)), budgets_(std::move(budgets)) {}
+
 Constraints::Constraints(const Json& entries, const ManifestParts& manifest) {
   if (!entries.is_array())
     fail(EMAGRAM_ERROR_FORMAT, "manifest.json: expected 'constraints' to be a list, got ",
@@ -58,10 +62,10 @@ Constraints::Constraints(const Json& entries, const ManifestParts& manifest) {
   }
 }
 
-void Constraints::residuals(const double* inputs, const double* outputs, double* residual) const {
+void Constraints::measure(const double* inputs, const double* outputs, double* residual) const {
   for (const auto& constraint : sequence_) {
-    constraint->residuals(inputs, outputs, residual);
-    residual += constraint->budgets().size();
+    constraint->measure(inputs, outputs, residual);
+    residual += static_cast<std::ptrdiff_t>(constraint->budgets().size()) * Bundles::n_lane();
   }
 }
 
@@ -71,11 +75,12 @@ void Constraints::apply(const double* inputs, double* outputs) const {
 
 void Constraints::apply(const double* inputs, double* outputs, double* before, double* after) const {
   for (const auto& constraint : sequence_) {
-    constraint->residuals(inputs, outputs, before);
+    constraint->measure(inputs, outputs, before);
     constraint->apply(inputs, outputs);
-    constraint->residuals(inputs, outputs, after);
-    before += constraint->budgets().size();
-    after += constraint->budgets().size();
+    constraint->measure(inputs, outputs, after);
+    const auto n_value = static_cast<std::ptrdiff_t>(constraint->budgets().size()) * Bundles::n_lane();
+    before += n_value;
+    after += n_value;
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "archive.hpp"
 #include "field.hpp"
+#include "law.hpp"
 
 namespace emagram {
 
@@ -24,36 +25,31 @@ struct Budget {
 constexpr double energy_tolerance = 1e-9;  // [W m-2]
 constexpr double water_tolerance = 1e-14;  // [kg m-2 s-1]
 
-/// Where a value lies in the rows of a column.
-struct Place {
-  bool is_output = false;
-  int offset = 0;
-
-  double value(const double* inputs, const double* outputs) const { return (is_output ? outputs : inputs)[offset]; }
-};
-
-/// A flux across the boundary of a column [W m-2]; sign +1 warms the column.
-struct FluxTerm {
-  Place flux;
-  double sign = 1.0;
-};
-
-/// One of the manifest's constraints. Immutable, shared by threads; needs no memory of its own to be applied.
+/// One of the manifest's constraints: its entry is read here, and computed with in the law of the type.
+/// Immutable, shared by threads; needs no memory of its own to be applied. Rows are those of a bundle of columns.
 class Constraint {
  public:
   virtual ~Constraint() = default;
+  Constraint(const Constraint&) = delete;
+  Constraint& operator=(const Constraint&) = delete;
 
-  /// What it closes, in the order of `residuals`; none for mere bounds.
+  /// What it closes, in the order of the residuals; none for mere bounds.
   const std::vector<Budget>& budgets() const { return budgets_; }
-  /// One value a budget, from the outputs of a column as they stand.
-  virtual void residuals(const double* inputs, const double* outputs, double* residual) const = 0;
-  /// Corrects the outputs of a column. They are finite, and pressure increases.
-  virtual void apply(const double* inputs, double* outputs) const = 0;
+  /// One residual a budget, from the outputs of the columns as they stand.
+  void measure(const double* inputs, const double* outputs, double* residual) const {
+    kernels_.measure(law(), inputs, outputs, residual);
+  }
+  /// Corrects the outputs of the columns. Where they are finite and pressure increases, the constraint then holds.
+  void apply(const double* inputs, double* outputs) const { kernels_.apply(law(), inputs, outputs); }
 
  protected:
-  explicit Constraint(std::vector<Budget> budgets) : budgets_(std::move(budgets)) {}
+  Constraint(LawType type, std::vector<Budget> budgets);
 
  private:
+  /// The structure of this type.
+  virtual const void* law() const = 0;
+
+  const LawKernels& kernels_;
   std::vector<Budget> budgets_;
 };
 
@@ -75,8 +71,8 @@ class Constraints {
 
   /// Of all constraints, in order.
   const std::vector<Budget>& budgets() const { return budgets_; }
-  /// (budgets().size())
-  void residuals(const double* inputs, const double* outputs, double* residual) const;
+  /// (budgets().size(), n_lane)
+  void measure(const double* inputs, const double* outputs, double* residual) const;
   void apply(const double* inputs, double* outputs) const;
   /// The same, with the residuals of each constraint just before and just after it.
   void apply(const double* inputs, double* outputs, double* before, double* after) const;

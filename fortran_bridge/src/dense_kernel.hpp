@@ -24,12 +24,4 @@ void dense_avx512(const DenseCall&);
 void dense_avx2(const DenseCall&);
 void dense_baseline(const DenseCall&);
 
-struct InstructionSet {
-  const char* name;
-  DenseKernel dense;
-};
-
-/// The best one of this processor, or the one that EMAGRAM_ISA names (avx512, avx2, baseline). Decided once.
-const InstructionSet& instruction_set();
-
 }  // namespace emagram

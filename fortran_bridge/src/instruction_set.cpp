@@ -1,32 +1,43 @@
+#include "instruction_set.hpp"
+
 #include <cstdlib>
 #include <cstring>
 
-#include "dense_kernel.hpp"
 #include "emagram.h"
 #include "error.hpp"
 
 namespace emagram {
 namespace {
 
-#if defined(__x86_64__)
-const InstructionSet known[] = {{"avx512", dense_avx512}, {"avx2", dense_avx2}, {"baseline", dense_baseline}};
+/// Nothing of a set is called before it is known to run here.
+struct Candidate {
+  const char* name;
+  DenseKernel dense;
+  LawSet (*laws)();
+};
 
-bool runs_here(const InstructionSet& set) {
+#if defined(__x86_64__)
+const Candidate known[] = {{"avx512", dense_avx512, laws_avx512},
+                           {"avx2", dense_avx2, laws_avx2},
+                           {"baseline", dense_baseline, laws_baseline}};
+
+bool runs_here(const Candidate& set) {
   __builtin_cpu_init();
   if (std::strcmp(set.name, "avx512") == 0) return __builtin_cpu_supports("avx512f");
   if (std::strcmp(set.name, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return true;
 }
 #else
-const InstructionSet known[] = {{"baseline", dense_baseline}};
+const Candidate known[] = {{"baseline", dense_baseline, laws_baseline}};
 
-bool runs_here(const InstructionSet&) { return true; }
+bool runs_here(const Candidate&) { return true; }
 #endif
 
-const InstructionSet& choose() {
+InstructionSet choose() {
   const char* forced = std::getenv("EMAGRAM_ISA");
   for (const auto& set : known)
-    if ((forced == nullptr || std::strcmp(set.name, forced) == 0) && runs_here(set)) return set;
+    if ((forced == nullptr || std::strcmp(set.name, forced) == 0) && runs_here(set))
+      return {set.name, set.dense, set.laws()};
   std::string names;
   for (const auto& set : known)
     if (runs_here(set)) names += (names.empty() ? "" : ", ") + std::string(set.name);
@@ -36,7 +47,7 @@ const InstructionSet& choose() {
 }  // namespace
 
 const InstructionSet& instruction_set() {
-  static const InstructionSet& chosen = choose();
+  static const InstructionSet chosen = choose();
   return chosen;
 }
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "dense_kernel.hpp"
 #include "error.hpp"
+#include "instruction_set.hpp"
 #include "sha256.hpp"
 #include "thermodynamics.hpp"
 
@@ -228,45 +228,56 @@ const Field& Model::expect(const std::string& name, int direction, int dimension
   return fields_[at];
 }
 
-void Model::transform(const Feature& feature, const double* inputs, float* features) const {
+/// `inputs` begins with the column's lane.
+void Model::transform(const Feature& feature, const double* inputs, int n_lane, float* features) const {
   const double* mean = feature_mean_.data() + feature.offset;
   const double* scale = feature_scale_.data() + feature.offset;
-  const double* x = inputs + feature.inputs[0];
+  const auto input = [&](std::size_t argument, int i) { return inputs[(feature.inputs[argument] + i) * n_lane]; };
   for (int i = 0; i < feature.size; ++i) {
-    double value = x[i];
+    double value = input(0, i);
     if (feature.transform == Transform::log) value = std::log(std::max(value, 1e-30));
     if (feature.transform == Transform::relative_humidity)
-      value = relative_humidity(x[i], inputs[feature.inputs[1] + i], inputs[feature.inputs[2] + i], epsilon_);
+      value = relative_humidity(value, input(1, i), input(2, i), epsilon_);
     features[i] = static_cast<float>((value - mean[i]) / scale[i]);
   }
 }
 
 void Model::prepare(Workspace& workspace) const {
   plan_->prepare(workspace.plan, block);
-  workspace.inputs.resize(static_cast<std::size_t>(block) * static_cast<std::size_t>(n_input_value_));
-  workspace.returned.resize(static_cast<std::size_t>(n_output_value_));
-  workspace.residual.resize(2 * constraints_.budgets().size());
-  if (options_.policy == EMAGRAM_POLICY_CLIP) workspace.seen.resize(workspace.inputs.size());
+  workspace.inputs.resize(block, n_input_value_);
+  workspace.returned.resize(1, n_output_value_);
+  workspace.residual.resize(1, 2 * static_cast<int>(constraints_.budgets().size()));
+  if (options_.policy == EMAGRAM_POLICY_CLIP) workspace.seen.resize(block, n_input_value_);
 }
 
-void Model::predict(const double* seen, const double* inputs, int n_column, double* outputs,
+/// From rows of the network's result to a bundle, of which lanes beyond `n_column` repeat the last column.
+void Model::scale(const float* result, int n_column, const double* inputs, double* outputs) const {
+  with_lanes([&](auto lanes) {
+    constexpr int n_lane = lanes;
+    const float* row[n_lane];
+    for (int c = 0; c < n_lane; ++c) row[c] = result + std::min(c, n_column - 1) * plan_->output_stride();
+    for (int i = 0; i < n_output_value_; ++i)
+      for (int c = 0; c < n_lane; ++c) outputs[i * n_lane + c] = row[c][i] * output_scale_[i] + output_mean_[i];
+    for (const auto& field : fields_) {
+      if (field.scale_by < 0) continue;
+      for (int i = field.offset; i < field.offset + field.size; ++i)
+        for (int c = 0; c < n_lane; ++c) outputs[i * n_lane + c] *= inputs[field.scale_by * n_lane + c];
+    }
+  });
+}
+
+void Model::predict(const Bundles& seen, const Bundles& inputs, int n_column, std::int64_t first, Bundles& outputs,
                     Workspace& workspace) const {
+  const int n_lane = Bundles::n_lane();
   float* features = plan_->input(workspace.plan);
   for (int c = 0; c < n_column; ++c)
     for (const auto& feature : features_)
-      transform(feature, seen + c * n_input_value_, features + c * plan_->input_stride() + feature.offset);
+      transform(feature, seen.of(c - c % n_lane) + c % n_lane, n_lane,
+                features + c * plan_->input_stride() + feature.offset);
   plan_->run(workspace.plan, n_column);
   const float* result = plan_->output(workspace.plan);
-  for (int c = 0; c < n_column; ++c) {
-    const float* y = result + c * plan_->output_stride();
-    double* row = outputs + c * n_output_value_;
-    for (int i = 0; i < n_output_value_; ++i) row[i] = y[i] * output_scale_[i] + output_mean_[i];
-    for (const auto& field : fields_) {
-      if (field.scale_by < 0) continue;
-      const double factor = inputs[c * n_input_value_ + field.scale_by];
-      for (int i = 0; i < field.size; ++i) row[field.offset + i] *= factor;
-    }
-  }
+  for (int c = 0; c < n_column; c += n_lane)
+    scale(result + c * plan_->output_stride(), n_column - c, inputs.of(c), outputs.of(first + c));
 }
 
 /// Stored inputs must give the stored outputs on this machine, with this library.
@@ -274,25 +285,25 @@ void Model::self_test(const Json& expectation, const Tensors& tensors) const {
   const int n = integer(expectation.at("columns"), "columns of the self-test", 1, block);
   Workspace workspace;
   prepare(workspace);
-  std::vector<double> outputs(static_cast<std::size_t>(n * n_output_value_));
+  Bundles outputs;
+  outputs.resize(n, n_output_value_);
   std::vector<std::vector<double>> stored;
   for (const auto& field : fields_) {
     const char* prefix = field.direction == EMAGRAM_INPUT ? "input." : "output.";
     stored.push_back(tensors.real64(prefix + field.name, {static_cast<std::size_t>(n), std::size_t(field.size)}));
     if (field.direction != EMAGRAM_INPUT) continue;
     for (int c = 0; c < n; ++c)
-      std::copy_n(stored.back().data() + c * field.size, field.size,
-                  workspace.inputs.data() + c * n_input_value_ + field.offset);
+      for (int i = 0; i < field.size; ++i)
+        workspace.inputs.at(c, field.offset + i) = stored.back()[static_cast<std::size_t>(c * field.size + i)];
   }
-  predict(workspace.inputs.data(), workspace.inputs.data(), n, outputs.data(), workspace);
-  for (int c = 0; c < n; ++c)
-    constraints_.apply(workspace.inputs.data() + c * n_input_value_, outputs.data() + c * n_output_value_);
+  predict(workspace.inputs, workspace.inputs, n, 0, outputs, workspace);
+  for (int c = 0; c < n; c += Bundles::n_lane()) constraints_.apply(workspace.inputs.of(c), outputs.of(c));
   for (std::size_t f = static_cast<std::size_t>(n_input_); f < fields_.size(); ++f) {
     const Field& field = fields_[f];
     const double tolerance = finite(expectation.at("tolerance").at(field.name), "tolerance");
     for (int c = 0; c < n; ++c)
       for (int i = 0; i < field.size; ++i) {
-        const double got = outputs[static_cast<std::size_t>(c * n_output_value_ + field.offset + i)];
+        const double got = outputs.at(c, field.offset + i);
         const double expected = stored[f][static_cast<std::size_t>(c * field.size + i)];
         if (!(std::abs(got - expected) <= tolerance))
           fail(EMAGRAM_ERROR_SELFTEST, "self-test: output '", field.name, "' level ", i, " of column ", c,

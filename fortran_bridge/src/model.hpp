@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "archive.hpp"
+#include "bundles.hpp"
 #include "constraints.hpp"
 #include "emagram.h"
 #include "field.hpp"
@@ -33,16 +34,17 @@ class Model {
 
   struct Workspace {
     Plan::Workspace plan;
-    std::vector<double> inputs;    // (block, n_input_value)
-    std::vector<double> seen;      // the same, clipped for the network
-    std::vector<double> returned;  // (n_output_value)
-    std::vector<double> residual;  // (2, n_budget)
+    Bundles inputs;    // (block, n_input_value)
+    Bundles seen;      // the same, clipped for the network
+    Bundles returned;  // (1, n_output_value)
+    Bundles residual;  // (1, 2 n_budget)
   };
   void prepare(Workspace& workspace) const;
 
-  /// The network on `seen`, scaled by `inputs`, both (n_column, n_input_value), gives outputs
-  /// (n_column, n_output_value), in the model's units and float64; n_column ≤ block. Without the constraints.
-  void predict(const double* seen, const double* inputs, int n_column, double* outputs, Workspace& workspace) const;
+  /// The network on `seen`, scaled by `inputs`, both from their first column on, gives the outputs of columns
+  /// [first, first + n_column), in the model's units and float64; n_column ≤ block. Without the constraints.
+  void predict(const Bundles& seen, const Bundles& inputs, int n_column, std::int64_t first, Bundles& outputs,
+               Workspace& workspace) const;
 
   const emagram_options& options() const { return options_; }
   const std::vector<Field>& fields() const { return fields_; }
@@ -72,7 +74,8 @@ class Model {
   void self_test(const Json& expectation, const Tensors& tensors) const;
   int find(const std::string& name, int direction) const;
   const Field& expect(const std::string& name, int direction, int dimension) const;
-  void transform(const Feature& feature, const double* inputs, float* features) const;
+  void transform(const Feature& feature, const double* inputs, int n_lane, float* features) const;
+  void scale(const float* result, int n_column, const double* inputs, double* outputs) const;
 
   emagram_options options_;
   std::string name_, sha256_, manifest_;

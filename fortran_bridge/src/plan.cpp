@@ -4,8 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "dense_kernel.hpp"
 #include "error.hpp"
+#include "instruction_set.hpp"
 
 namespace emagram {
 namespace {

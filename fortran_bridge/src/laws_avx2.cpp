@@ -1,0 +1,2 @@
+#define LAWS_NAME laws_avx2
+#include "laws.inc"

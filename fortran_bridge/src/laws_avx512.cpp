@@ -1,0 +1,2 @@
+#define LAWS_NAME laws_avx512
+#include "laws.inc"

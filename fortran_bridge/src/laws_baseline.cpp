@@ -1,0 +1,2 @@
+#define LAWS_NAME laws_baseline
+#include "laws.inc"
