@@ -10,6 +10,7 @@ set(emagram_sources
     constraint_bounds.cpp
     constraint_column_energy.cpp
     constraint_entry.cpp
+    constraint_linear.cpp
     constraint_positivity.cpp
     constraint_precipitation.cpp
     constraint_shortwave.cpp

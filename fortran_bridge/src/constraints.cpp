@@ -19,7 +19,8 @@ Factory factory_of(const std::string& type) {
                                                        {"bounds", bounds},
                                                        {"precipitation", precipitation},
                                                        {"positivity", positivity},
-                                                       {"water_and_energy", water_and_energy}};
+                                                       {"water_and_energy", water_and_energy},
+                                                       {"linear", linear}};
   const auto found = known.find(type);
   if (found == known.end()) fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: constraint '", type, "' is not supported");
   return found->second;

@@ -92,5 +92,6 @@ std::unique_ptr<const Constraint> bounds(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> precipitation(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> positivity(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> water_and_energy(const ConstraintEntry& entry);
+std::unique_ptr<const Constraint> linear(const ConstraintEntry& entry);
 
 }  // namespace emagram

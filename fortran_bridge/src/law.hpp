@@ -14,6 +14,7 @@ namespace emagram {
 enum class LawType {
   bounds,
   column_energy,
+  linear,
   positivity,
   precipitation,
   shortwave,
