@@ -13,6 +13,7 @@ set(emagram_sources
     constraint_column_energy.cpp
     constraint_downscaling.cpp
     constraint_entry.cpp
+    constraint_linear.cpp
     constraint_positivity.cpp
     constraint_precipitation.cpp
     constraint_residual_levels.cpp

@@ -121,6 +121,11 @@ ConstraintEntry::Values ConstraintEntry::output(const Json& name) const {
   return {field.offset, field.size};
 }
 
+ConstraintEntry::Named ConstraintEntry::field(const Json& name) const {
+  const Field& found = expect(name, EMAGRAM_INPUT | EMAGRAM_OUTPUT, any_dimension, "");
+  return {{found.direction == EMAGRAM_OUTPUT, found.offset}, found.size, found.dimension};
+}
+
 Place ConstraintEntry::either(const Json& name, int dimension, const char* unit) const {
   const Field& field = expect(name, EMAGRAM_INPUT | EMAGRAM_OUTPUT, dimension, unit);
   return {field.direction == EMAGRAM_OUTPUT, field.offset};

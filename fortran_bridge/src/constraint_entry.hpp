@@ -17,6 +17,13 @@ class ConstraintEntry {
     int size = 1;
   };
 
+  /// A field of any kind; `dimension` is EMAGRAM_PER_*.
+  struct Named {
+    Place place;
+    int size;
+    int dimension;
+  };
+
   /// Throws Error (format) if the entry has no name.
   ConstraintEntry(const Json& entry, const ManifestParts& manifest);
 
@@ -49,6 +56,7 @@ class ConstraintEntry {
   int input(const Json& name, int dimension, const char* unit) const;
   int output(const Json& name, int dimension, const char* unit) const;
   Values output(const Json& name) const;
+  Named field(const Json& name) const;
   Place either(const Json& name, int dimension, const char* unit) const;
   /// Several of them, none twice.
   std::vector<int> outputs(const char* key, int dimension, const char* unit) const;

@@ -24,7 +24,8 @@ Factory factory_of(const std::string& type) {
                                                        {"water_and_energy", water_and_energy},
                                                        {"residual_levels", residual_levels},
                                                        {"cloud_phase", cloud_phase},
-                                                       {"accounts", accounts}};
+                                                       {"accounts", accounts},
+                                                       {"linear", linear}};
   const auto found = known.find(type);
   if (found == known.end()) fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: constraint '", type, "' is not supported");
   return found->second;

@@ -97,5 +97,6 @@ std::unique_ptr<const Constraint> water_and_energy(const ConstraintEntry& entry)
 std::unique_ptr<const Constraint> residual_levels(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> cloud_phase(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> accounts(const ConstraintEntry& entry);
+std::unique_ptr<const Constraint> linear(const ConstraintEntry& entry);
 
 }  // namespace emagram

@@ -17,6 +17,7 @@ enum class LawType {
   cloud_phase,
   column_energy,
   downscaling,
+  linear,
   positivity,
   precipitation,
   residual_levels,

@@ -10,7 +10,9 @@ from .cloud_phase import CloudPhase
 from .column_energy import ColumnEnergy, FluxTerm
 from .constraint import Budget, Constraint, Fields, Prognostic
 from .downscaling import Downscaling
+from .law import Law, Term
 from .ledger import Entry, Ledger, Residuals, close
+from .linear_laws import LinearLaws
 from .positivity import Positivity
 from .precipitation import Precipitation
 from .residual_levels import ResidualLevels
@@ -32,7 +34,9 @@ __all__ = [
     "Entry",
     "Fields",
     "FluxTerm",
+    "Law",
     "Ledger",
+    "LinearLaws",
     "Minimum",
     "Positivity",
     "Precipitation",
@@ -41,6 +45,7 @@ __all__ = [
     "Residuals",
     "Shortwave",
     "StratosphericWater",
+    "Term",
     "UpperLevels",
     "WaterAndEnergy",
     "close",

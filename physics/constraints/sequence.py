@@ -13,6 +13,7 @@ from .cloud_phase import CloudPhase
 from .column_energy import ColumnEnergy
 from .constraint import Constraint
 from .downscaling import Downscaling
+from .linear_laws import LinearLaws
 from .positivity import Positivity
 from .precipitation import Precipitation
 from .residual_levels import ResidualLevels
@@ -34,6 +35,7 @@ CONSTRAINTS: Mapping[str, type[Constraint]] = {
     "residual_levels": ResidualLevels,
     "cloud_phase": CloudPhase,
     "accounts": Accounts,
+    "linear": LinearLaws,
 }
 """Classes by the `type` of their entry, in the order in which a sequence has them."""
 
