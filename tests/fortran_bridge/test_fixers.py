@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -18,56 +17,20 @@ from hypothesis.extra.numpy import arrays
 from commands import ROOT, run
 from emagram.physics.errors import EmagramError
 from emagram.physics.exact_sum import N_DIGIT, ExactSum
-from emagram.physics.global_fixers import Correction, fix_dry_mass, fix_energy, fix_water
-from emagram.physics.globe import Globe
-from global_states import COORDINATE, N_LEVEL, WEIGHT, parts_of, random_state
-
-TWINS = 1e-12
-"""Relative: both sum columns from the top down, but multiply in another order."""
-DRY_PRESSURE, TIME_STEP = 98200.0, 1200.0
-Fields = dict[str, np.ndarray]
+from global_columns import DRY_PRESSURE, TWINS, Fields, assert_like_python, random_fields, read, write
 
 
 @pytest.fixture(scope="module")
 def fixers(fortran: Any) -> Path:
-    path: Path = fortran.compile("fixers.F90", sources=(Path(__file__).parent / "programs" / "fixers.F90",))
+    path: Path = fortran.compile(
+        "fixers.F90", "-DEMAGRAM_MPI_F08", sources=(Path(__file__).parent / "programs" / "fixers.F90",)
+    )
     return path
 
 
 @pytest.fixture(scope="module")
 def fields() -> Fields:
-    """Columns by name, (n_column) or (n_column, n)."""
-    rng, state, n = np.random.default_rng(2), random_state(2), WEIGHT.numel()
-    pressure = state.surface_pressure.reshape(-1)
-    return {
-        "weight": WEIGHT.reshape(-1).numpy(),
-        "surface_pressure": pressure.numpy(),
-        "water_residual": rng.normal(3e-6, 2e-5, n),
-        "energy_residual": rng.normal(-0.7, 40.0, n),
-        "interface_pressure": COORDINATE.interface_pressure(pressure).numpy(),
-        "water": state.water.reshape(n, N_LEVEL).numpy(),
-        "available": state.specific_humidity.reshape(n, N_LEVEL).numpy() - 1e-5,
-        "vapor_rate": rng.normal(0.0, 1e-8, (n, N_LEVEL)),
-        "heating": rng.normal(0.0, 3e-5, (n, N_LEVEL)),
-    }
-
-
-def write(path: Path, fields: Fields) -> Path:
-    columns = np.concatenate([f.reshape(len(f), -1) for f in fields.values()], axis=1)
-    head = [N_LEVEL, len(columns), DRY_PRESSURE, TIME_STEP]
-    coordinate = [np.array(COORDINATE.hyai) * COORDINATE.p0, np.array(COORDINATE.hybi)]
-    path.write_bytes(np.concatenate([head, *coordinate, columns.ravel()]).astype(np.float64).tobytes())
-    return path
-
-
-def read(path: Path, n_rank: int, n_column: int) -> list[np.ndarray]:
-    """Surface pressure, vapour rate and heating of all ranks."""
-    found: list[list[np.ndarray]] = []
-    for rank, part in enumerate(parts_of(n_column, n_rank)):
-        n = part.stop - part.start
-        values = np.fromfile(f"{path}.{rank}")
-        found.append([values[:n], *values[n:].reshape(2, n, N_LEVEL)])
-    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    return random_fields()
 
 
 def fix(
@@ -81,31 +44,10 @@ def fix(
     return read(folder / "out", n_rank, len(fields["weight"])), said
 
 
-def in_python(fields: Fields) -> tuple[list[torch.Tensor], list[Correction]]:
-    f = {name: torch.from_numpy(value) for name, value in fields.items()}
-    globe = Globe(f["weight"])
-    pressure, dry = fix_dry_mass(globe, COORDINATE, f["surface_pressure"], f["water"], DRY_PRESSURE)
-    rate, water = fix_water(
-        globe,
-        f["interface_pressure"],
-        f["vapor_rate"],
-        available=f["available"],
-        residual=f["water_residual"],
-        time_step=TIME_STEP,
-    )
-    heating, energy = fix_energy(globe, f["interface_pressure"], f["heating"], residual=f["energy_residual"])
-    return [pressure, rate, heating], [dry, water, energy]
-
-
 @pytest.mark.mpi
 def test_fortran_does_what_python_does(fixers: Path, mpirun: Any, tmp_path: Path, fields: Fields) -> None:
     found, said = fix(mpirun, fixers, tmp_path, fields, 2)
-    expected, corrections = in_python(fields)
-    for mine, twin, name in zip(found, expected, ("surface_pressure", "vapor_rate", "heating"), strict=True):
-        change, twins = mine - fields[name], twin.numpy() - fields[name]
-        np.testing.assert_allclose(mine, twin, rtol=TWINS)
-        assert np.abs(change).max() > 0.0
-        np.testing.assert_allclose(change, twins, atol=TWINS * np.abs(mine).max())
+    corrections = assert_like_python(fields, found)
     bits = [struct.unpack(">d", bytes.fromhex(word))[0] for word in said.split("|")[2].split()]
     for (before, after, size, scale), twin_ in zip(np.array(bits).reshape(3, 4), corrections, strict=True):
         magnitude = DRY_PRESSURE if twin_.name == "dry_mass" else abs(twin_.before)

@@ -51,6 +51,7 @@ def test_libemagram_links_no_mpi_no_python_no_torch_no_openmp(emagram_build):
 def test_module_sources_are_installed(emagram_build):
     names = {file.name for file in (emagram_build / "share/emagram/fortran").iterdir()}
     expected = {"emagram.f90", "emagram_c.f90", "emagram_layout.f90", "emagram_layout.inc", "emagram_mpi.F90"}
+    expected |= {"emagram_global_sums.F90", "emagram_fixers.f90", "emagram_sum.c"}
     assert expected <= names
 
 

@@ -25,8 +25,8 @@ UNITS = {"water": "kg_m2_s", "energy": "w_m2"}
 OF_COLUMNS = {"water": 1e-15, "energy": 1e-10}
 """What constraints leave in a column [kg m-2 s-1], [W m-2], and so at most in the mean."""
 LEFT = {"water": 1e-17, "energy": 2.5e-10}
-"""What fixers leave in the mean, 1e-12 of the absorbed sunlight: temperatures between 256 and 512 K round a heating that
-is the same for all alike, by up to 2.8e-14 K, which is 2.4e-10 W m-2 in steps of 1200 s."""
+"""What fixers leave in the mean, 1e-12 of the absorbed sunlight: all temperatures between 256 and 512 K round the same
+heating alike, by up to 2.8e-14 K, which is 2.4e-10 W m-2 in steps of 1200 s."""
 OF_STATES = {"water": 1e-14, "energy": 1e-8}
 """What rounding of totals makes of the difference of two of them."""
 

@@ -9,8 +9,15 @@ program fixers
   use emagram, only: emagram_message_length
   use emagram_fixers, only: emagram_correction, emagram_fix_dry_mass, emagram_fix_energy, emagram_fix_water, &
     emagram_globe
+#ifdef EMAGRAM_MPI_F08
   use mpi_f08, only: MPI_Comm_rank, MPI_Comm_size, MPI_COMM_WORLD, MPI_Finalize, MPI_Init
+#endif
   implicit none (type, external)
+#ifndef EMAGRAM_MPI_F08
+  ! allow(C091)
+  external :: MPI_Comm_rank, MPI_Comm_size, MPI_Finalize, MPI_Init
+  include "mpif-handles.h"
+#endif
 
   real(real64), parameter :: gravity = 9.80616_real64, heat_capacity = 1004.64_real64
   type(emagram_globe) :: globe
@@ -21,13 +28,13 @@ program fixers
   character(len=1024) :: path, output
   character(len=emagram_message_length) :: errmsg
   character(len=16) :: suffix
-  integer :: ierr, rank, n_rank, unit, nz, first, last
+  integer :: ierr, ignored, rank, n_rank, unit, nz, first, last
 
   call get_command_argument(1, path)
   call get_command_argument(2, output)
-  call MPI_Init()
-  call MPI_Comm_rank(MPI_COMM_WORLD, rank)
-  call MPI_Comm_size(MPI_COMM_WORLD, n_rank)
+  call MPI_Init(ignored)
+  call MPI_Comm_rank(MPI_COMM_WORLD, rank, ignored)
+  call MPI_Comm_size(MPI_COMM_WORLD, n_rank, ignored)
   open (newunit=unit, file=path, access="stream", form="unformatted", action="read")
   read (unit) numbers
   nz = nint(numbers(1))
@@ -60,5 +67,5 @@ program fixers
   write (unit) surface, rate, heating
   close (unit)
   print "(2(i0, a), 2a, *(z16.16, :, ' '))", rank, "|", ierr, "|", trim(errmsg), "|", transfer(corrections, [0_int64])
-  call MPI_Finalize()
+  call MPI_Finalize(ignored)
 end program fixers
