@@ -22,6 +22,8 @@ _bridge.set_error_type(BridgeError)
 POLICIES = {"error": 0, "mask": 1, "clip": 2}
 ROLES = {"column": 1, "column_1": 1, "column_2": 2, "level": 3, "interface": 3, "neighbour": 4}
 DIMENSIONS = ("column", "layer", "interface")
+STAGES = ("predicted", "before", "after", "returned")
+"""When a residual is measured: before the first constraint, just before and just after its own, after the last."""
 ARGUMENT_ERROR, FILE_ERROR = 1, 2
 
 
@@ -244,10 +246,31 @@ class Columns:
         Raises:
             BridgeError: the model has no such budget, or the last step had fewer columns.
         """
-        if name not in self._model.budgets:
+        return self._handle.budget(self._number_of(name), number)
+
+    def budget_at(self, name: str, stage: str, number: int) -> NDArray[np.float64]:
+        """Residual of a column budget at one of `STAGES`, (number), in the budget's unit.
+
+        Raises:
+            BridgeError: the model has no such budget, there is no such stage, or the last step had fewer columns.
+        """
+        if stage not in STAGES:
+            raise BridgeError(ARGUMENT_ERROR, f"stage '{stage}': expected one of {', '.join(STAGES)}")
+        return self._handle.budget_at(self._number_of(name), STAGES.index(stage), number)
+
+    def unmet(self, name: str, number: int) -> NDArray[np.int32]:
+        """1 in columns in which the constraint of a budget cannot hold, else 0, (number).
+
+        Raises:
+            BridgeError: the model has no such budget, or the last step had fewer columns.
+        """
+        return self._handle.unmet(self._number_of(name), number)
+
+    def _number_of(self, budget: str) -> int:
+        if budget not in self._model.budgets:
             names = ", ".join(self._model.budgets) or "none"
-            raise BridgeError(ARGUMENT_ERROR, f"budget '{name}': expected one of {names}")
-        return self._handle.budget(self._model.budgets.index(name), number)
+            raise BridgeError(ARGUMENT_ERROR, f"budget '{budget}': expected one of {names}")
+        return self._model.budgets.index(budget)
 
     def timers(self) -> Mapping[str, float]:
         """Calls, columns, rejected columns, and seconds in gather, network, constraints and scatter."""

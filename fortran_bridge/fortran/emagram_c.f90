@@ -62,6 +62,10 @@ module emagram_c
     emagram_input = 1, &
     emagram_output = 2, &
     emagram_inout = 3, &
+    emagram_stage_predicted = 0, &
+    emagram_stage_before = 1, &
+    emagram_stage_after = 2, &
+    emagram_stage_returned = 3, &
     emagram_persistent = 1
 
   type, bind(c), public :: emagram_axis
@@ -89,6 +93,8 @@ module emagram_c
     integer(c_int32_t) :: defer_constraints = 0
     integer(c_int32_t) :: allow_code = 0
     real(c_double) :: extrapolation_margin = 0
+    integer(c_int32_t) :: measure_only = 0
+    integer(c_int32_t) :: reserved = 0
   end type emagram_options
 
   type, bind(c), public :: emagram_description
@@ -117,6 +123,14 @@ module emagram_c
     real(c_double) :: valid_maximum = 0
   end type emagram_field_description
 
+  type, bind(c), public :: emagram_budget_description
+    integer(c_size_t) :: struct_size = 0
+    type(c_ptr) :: name = c_null_ptr
+    type(c_ptr) :: unit = c_null_ptr
+    type(c_ptr) :: constraint = c_null_ptr
+    real(c_double) :: tolerance = 0
+  end type emagram_budget_description
+
   !> Calls, columns and seconds, summed over the calls of one emagram_columns.
   type, bind(c), public :: emagram_timing
     integer(c_size_t) :: struct_size = 0
@@ -130,10 +144,12 @@ module emagram_c
   end type emagram_timing
 
   public :: emagram_abi_version, emagram_last_error, emagram_options_init
-  public :: emagram_open, emagram_open_memory, emagram_close, emagram_describe, emagram_describe_field
+  public :: emagram_open, emagram_open_memory, emagram_close
+  public :: emagram_describe, emagram_describe_field, emagram_describe_budget
   public :: emagram_columns_new, emagram_columns_free, emagram_bind
   public :: emagram_step, emagram_begin, emagram_finish, emagram_constrain
-  public :: emagram_status, emagram_budget, emagram_timers, emagram_set_log, emagram_set_parallel_for
+  public :: emagram_status, emagram_budget, emagram_budget_at, emagram_unmet
+  public :: emagram_timers, emagram_set_log, emagram_set_parallel_for
 
   interface
 
@@ -198,6 +214,15 @@ module emagram_c
       type(emagram_field_description), intent(inout) :: description
       integer(c_int) :: code
     end function emagram_describe_field
+
+    function emagram_describe_budget(model, index, description) result(code) bind(c, name="emagram_describe_budget")
+      import :: c_int, c_int32_t, c_ptr, emagram_budget_description
+      implicit none (type, external)
+      type(c_ptr), value :: model
+      integer(c_int32_t), value :: index
+      type(emagram_budget_description), intent(inout) :: description
+      integer(c_int) :: code
+    end function emagram_describe_budget
 
     function emagram_columns_new(model, extent_1, extent_2, identity, columns) result(code) &
       bind(c, name="emagram_columns_new")
@@ -287,6 +312,27 @@ module emagram_c
       real(c_double), intent(inout) :: after(*)
       integer(c_int) :: code
     end function emagram_budget
+
+    function emagram_budget_at(columns, index, stage, number, residual) result(code) bind(c, name="emagram_budget_at")
+      import :: c_double, c_int, c_int32_t, c_int64_t, c_ptr
+      implicit none (type, external)
+      type(c_ptr), value :: columns
+      integer(c_int32_t), value :: index
+      integer(c_int32_t), value :: stage
+      integer(c_int64_t), value :: number
+      real(c_double), intent(inout) :: residual(*)
+      integer(c_int) :: code
+    end function emagram_budget_at
+
+    function emagram_unmet(columns, index, number, unmet) result(code) bind(c, name="emagram_unmet")
+      import :: c_int, c_int32_t, c_int64_t, c_ptr
+      implicit none (type, external)
+      type(c_ptr), value :: columns
+      integer(c_int32_t), value :: index
+      integer(c_int64_t), value :: number
+      integer(c_int32_t), intent(inout) :: unmet(*)
+      integer(c_int) :: code
+    end function emagram_unmet
 
     function emagram_timers(columns, timing) result(code) bind(c, name="emagram_timers")
       import :: c_int, c_ptr, emagram_timing

@@ -84,6 +84,14 @@ enum {
 enum { EMAGRAM_PER_COLUMN = 0, EMAGRAM_PER_LAYER = 1, EMAGRAM_PER_INTERFACE = 2 };
 enum { EMAGRAM_INPUT = 1, EMAGRAM_OUTPUT = 2, EMAGRAM_INOUT = 3 };
 
+/* When the residual of a column budget is measured. */
+enum {
+  EMAGRAM_STAGE_PREDICTED = 0, /* as the network returned, or the host put it: before the first constraint */
+  EMAGRAM_STAGE_BEFORE = 1,    /* just before the constraint that closes this budget */
+  EMAGRAM_STAGE_AFTER = 2,     /* just after it */
+  EMAGRAM_STAGE_RETURNED = 3   /* after the last constraint, in the types of the host's arrays */
+};
+
 #define EMAGRAM_MAX_AXES 4
 #define EMAGRAM_PERSISTENT 1u /* flags: the array outlives every later step */
 
@@ -119,6 +127,8 @@ typedef struct emagram_options {
   int32_t allow_code;          /* nonzero: the torch plug-in may execute code from the file */
   double extrapolation_margin; /* a value counts as extrapolated only this share of its field's width of training range
                                   beyond the range of its level; default 0 */
+  int32_t measure_only;        /* nonzero: residuals are measured, and no constraint changes anything */
+  int32_t reserved;
 } emagram_options;
 
 typedef struct emagram_description {
@@ -146,6 +156,14 @@ typedef struct emagram_field_description {
   double valid_minimum; /* in `unit` */
   double valid_maximum;
 } emagram_field_description;
+
+typedef struct emagram_budget_description {
+  size_t struct_size; /* sizeof(emagram_budget_description) */
+  const char* name;   /* the strings live as long as the model */
+  const char* unit;
+  const char* constraint; /* the name of what closes it */
+  double tolerance;       /* |residual| up to which it holds, in `unit`; see emagram_unmet */
+} emagram_budget_description;
 
 typedef struct emagram_timing {
   size_t struct_size; /* sizeof(emagram_timing) */
@@ -178,6 +196,9 @@ EMAGRAM_API int emagram_close(emagram_model** model);
 EMAGRAM_API int emagram_describe(const emagram_model* model, emagram_description* description);
 EMAGRAM_API int emagram_describe_field(const emagram_model* model, int32_t index,
                                        emagram_field_description* description);
+/* `index` counts from 0 to n_budget - 1. */
+EMAGRAM_API int emagram_describe_budget(const emagram_model* model, int32_t index,
+                                        emagram_budget_description* description);
 
 /* A view of `extent_1` by `extent_2` columns (extent_2 = 1 for a plain list). `identity`: the global number of
  * each column, copied, column_1 fastest; NULL counts from 0. Used in messages and for random numbers. */
@@ -208,12 +229,21 @@ EMAGRAM_API int emagram_status(const emagram_columns* columns, int64_t number, i
  * as it is. */
 EMAGRAM_API int emagram_constrain(const emagram_model* model, emagram_columns* columns, int64_t number, double dt);
 
-/* Residual of column budget `index` in the last step or constrain, before and after the constraints:
- * the float64 sum of the rates against the fluxes as returned. Either array may be NULL.
- * Budgets are counted over the manifest's constraints in order: a constraint can have several, or none. Name and unit
- * stand there. NaN in rejected columns. */
+/* Residual of column budget `index` in the last step or constrain, before and after all constraints (stages predicted
+ * and returned): the float64 sum of the rates against the fluxes as returned. Either array may be NULL.
+ * Budgets are counted over the manifest's constraints in order: a constraint can have several, or none. NaN in rejected
+ * columns. */
 EMAGRAM_API int emagram_budget(const emagram_columns* columns, int32_t index, int64_t number, double* before,
                                double* after);
+
+/* The same at one stage, EMAGRAM_STAGE_*. */
+EMAGRAM_API int emagram_budget_at(const emagram_columns* columns, int32_t index, int32_t stage, int64_t number,
+                                  double* residual);
+
+/* 1 in columns in which the constraint of a budget cannot hold (not enough water, say): |residual| exceeds the budget's
+ * tolerance just after the constraint or, where it is what no correction can repair, just before it. 0 in others,
+ * rejected ones among them. */
+EMAGRAM_API int emagram_unmet(const emagram_columns* columns, int32_t index, int64_t number, int32_t* unmet);
 
 EMAGRAM_API int emagram_timers(const emagram_columns* columns, emagram_timing* timing);
 

@@ -157,6 +157,16 @@ class Columns {
     check(emagram_budget(handle_, index, number, before.mutable_data(), after.mutable_data()));
     return py::make_tuple(before, after);
   }
+  py::array_t<double> budget_at(std::int32_t index, std::int32_t stage, std::int64_t number) const {
+    py::array_t<double> residual(std::max<std::int64_t>(number, 0));
+    check(emagram_budget_at(handle_, index, stage, number, residual.mutable_data()));
+    return residual;
+  }
+  py::array_t<std::int32_t> unmet(std::int32_t index, std::int64_t number) const {
+    py::array_t<std::int32_t> unmet(std::max<std::int64_t>(number, 0));
+    check(emagram_unmet(handle_, index, number, unmet.mutable_data()));
+    return unmet;
+  }
   py::dict timers() const {
     emagram_timing t{};
     t.struct_size = sizeof t;
@@ -207,5 +217,7 @@ PYBIND11_MODULE(_bridge, m) {
       .def("constrain", &Columns::constrain)
       .def("status", &Columns::status)
       .def("budget", &Columns::budget)
+      .def("budget_at", &Columns::budget_at)
+      .def("unmet", &Columns::unmet)
       .def("timers", &Columns::timers);
 }

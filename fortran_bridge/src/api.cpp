@@ -119,7 +119,7 @@ void deliver(const Struct& filled, Struct* out, const char* what) {
   out->struct_size = size;
 }
 
-emagram_options defaults() { return {sizeof(emagram_options), EMAGRAM_POLICY_ERROR, 0, 0, 0, 0.0}; }
+emagram_options defaults() { return {sizeof(emagram_options), EMAGRAM_POLICY_ERROR, 0, 0, 0, 0.0, 0, 0}; }
 
 emagram_options chosen(const emagram_options* given) {
   emagram_options options = defaults();
@@ -253,6 +253,22 @@ int emagram_describe_field(const emagram_model* model, int32_t index, emagram_fi
   });
 }
 
+int emagram_describe_budget(const emagram_model* model, int32_t index, emagram_budget_description* description) {
+  return guarded([&] {
+    const auto found = models().find(model);
+    const auto& budgets = found->constraints().budgets();
+    if (index < 0 || index >= static_cast<std::int32_t>(budgets.size()))
+      fail(EMAGRAM_ERROR_ARGUMENT, "describe: the model has ", budgets.size(), " budgets, asked for number ", index);
+    const Budget& budget = budgets[static_cast<std::size_t>(index)];
+    emagram_budget_description filled{};
+    filled.name = budget.name.c_str();
+    filled.unit = budget.unit.c_str();
+    filled.constraint = budget.constraint.c_str();
+    filled.tolerance = budget.tolerance;
+    deliver(filled, description, "description");
+  });
+}
+
 int emagram_columns_new(const emagram_model* model, int64_t extent_1, int64_t extent_2, const int64_t* identity,
                         emagram_columns** columns) {
   return guarded([&] {
@@ -324,7 +340,26 @@ int emagram_constrain(const emagram_model* model, emagram_columns* columns, int6
 }
 
 int emagram_budget(const emagram_columns* columns, int32_t index, int64_t number, double* before, double* after) {
-  return guarded([&] { all_columns().find(columns)->budget(index, number, before, after); });
+  return guarded([&] {
+    const auto found = all_columns().find(columns);
+    if (before != nullptr) found->budget(index, EMAGRAM_STAGE_PREDICTED, number, before);
+    if (after != nullptr) found->budget(index, EMAGRAM_STAGE_RETURNED, number, after);
+    if (before == nullptr && after == nullptr) found->check_budget(index, number);
+  });
+}
+
+int emagram_budget_at(const emagram_columns* columns, int32_t index, int32_t stage, int64_t number, double* residual) {
+  return guarded([&] {
+    require(residual, "residual");
+    all_columns().find(columns)->budget(index, stage, number, residual);
+  });
+}
+
+int emagram_unmet(const emagram_columns* columns, int32_t index, int64_t number, int32_t* unmet) {
+  return guarded([&] {
+    require(unmet, "unmet");
+    all_columns().find(columns)->unmet(index, number, unmet);
+  });
 }
 
 int emagram_timers(const emagram_columns* columns, emagram_timing* timing) {

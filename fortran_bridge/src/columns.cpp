@@ -11,6 +11,8 @@
 namespace emagram {
 namespace {
 
+constexpr std::int32_t n_stage = EMAGRAM_STAGE_RETURNED + 1;
+
 /// Adds the time since the last reading to one of the timers.
 class Clock {
  public:
@@ -78,8 +80,7 @@ void Columns::reject(Pass& pass, std::int64_t column, std::int32_t reason, const
 Columns::Pass Columns::start_pass(std::int64_t number, bool constrain) {
   number_ = number;
   outputs_.resize(static_cast<std::size_t>(number) * static_cast<std::size_t>(model_->n_output_value()));
-  before_.resize(model_->constraints().budgets().size() * static_cast<std::size_t>(number));
-  after_.resize(before_.size());
+  residual_.resize(n_stage * model_->constraints().budgets().size() * static_cast<std::size_t>(number));
   return {constrain, std::vector<std::int32_t>(static_cast<std::size_t>(number), EMAGRAM_COLUMN_OK), 0, ""};
 }
 
@@ -126,31 +127,36 @@ void Columns::compute_block(Pass& pass, std::int64_t first, int n_column) {
   clock.add_to(timing_.network_s);
 }
 
-/// Residuals before, constraints, residuals of what the host will find. A column with a value that is not finite is
-/// rejected, before the constraints: a bound could hide it.
+/// Constraints, and the residuals at every stage. A column with a value that is not finite is rejected, before the
+/// constraints: a bound could hide it.
 void Columns::close_column(Pass& pass, std::int64_t column, const double* inputs) {
   const auto& constraints = model_->constraints();
   const int n_out = model_->n_output_value();
   double* outputs = outputs_.data() + column * n_out;
   double* returned = workspace_.returned.data();
   if (!all_finite(outputs, n_out)) return reject(pass, column, EMAGRAM_COLUMN_NON_FINITE_OUTPUT, inputs, outputs);
-  constraints.residuals(inputs, outputs, workspace_.residual.data());
-  store_residual(before_, column);
-  if (pass.constrain) constraints.apply(inputs, outputs);
+  double* residual = workspace_.residual.data();
+  double* after = residual + constraints.budgets().size();
+  constraints.residuals(inputs, outputs, residual);
+  for (const auto stage : {EMAGRAM_STAGE_PREDICTED, EMAGRAM_STAGE_BEFORE, EMAGRAM_STAGE_AFTER})
+    store_residuals(residual, stage, column);
+  if (pass.constrain) {
+    constraints.apply(inputs, outputs, residual, after);
+    store_residuals(residual, EMAGRAM_STAGE_BEFORE, column);
+    store_residuals(after, EMAGRAM_STAGE_AFTER, column);
+  }
   for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f)
     bindings_[f].returned(model_->fields()[f], outputs, returned);
   if (!all_finite(returned, n_out)) return reject(pass, column, EMAGRAM_COLUMN_NON_FINITE_OUTPUT, inputs, returned);
-  constraints.residuals(inputs, returned, workspace_.residual.data());
-  store_residual(after_, column);
+  constraints.residuals(inputs, returned, residual);
+  store_residuals(residual, EMAGRAM_STAGE_RETURNED, column);
 }
 
-/// From the workspace to the place of a column in (n_budget, number).
-void Columns::store_residual(std::vector<double>& residuals, std::int64_t column) const {
-  double* place = residuals.data() + column;
-  for (const double residual : workspace_.residual) {
-    *place = residual;
-    place += number_;
-  }
+/// Of every budget, at one stage of a column.
+void Columns::store_residuals(const double* residual, std::int32_t stage, std::int64_t column) {
+  const auto n_budget = static_cast<std::int64_t>(model_->constraints().budgets().size());
+  for (std::int64_t budget = 0; budget < n_budget; ++budget)
+    residual_[static_cast<std::size_t>((stage * n_budget + budget) * number_ + column)] = residual[budget];
 }
 
 /// The residuals of rejected columns are NaN.
@@ -162,8 +168,8 @@ void Columns::close_block(Pass& pass, std::int64_t first, int n_column) {
       close_column(pass, first + c, workspace_.inputs.data() + c * model_->n_input_value());
     if (reason < EMAGRAM_COLUMN_REJECTED) continue;
     std::fill(workspace_.residual.begin(), workspace_.residual.end(), std::numeric_limits<double>::quiet_NaN());
-    store_residual(before_, first + c);
-    store_residual(after_, first + c);
+    for (std::int32_t stage = 0; stage < n_stage; ++stage)
+      store_residuals(workspace_.residual.data(), stage, first + c);
   }
   clock.add_to(timing_.constraints_s);
 }
@@ -183,7 +189,7 @@ void Columns::begin(std::int64_t number, double dt, std::int64_t step) {
 void Columns::compute(std::int64_t number, double dt, std::int64_t step) {
   reason_.clear();
   check_call("step", number, dt);
-  Pass pass = start_pass(number, !model_->options().defer_constraints);
+  Pass pass = start_pass(number, !model_->options().defer_constraints && !model_->options().measure_only);
   for (std::int64_t first = 0; first < number; first += Model::block) {
     const int n_column = static_cast<int>(std::min<std::int64_t>(Model::block, number - first));
     compute_block(pass, first, n_column);
@@ -230,7 +236,7 @@ void Columns::constrain(std::int64_t number, double dt) {
 void Columns::close(std::int64_t number, double dt) {
   check_call("constrain", number, dt);
   const int n_in = model_->n_input_value(), n_out = model_->n_output_value();
-  Pass pass = start_pass(number, true);
+  Pass pass = start_pass(number, !model_->options().measure_only);
   for (std::int64_t first = 0; first < number; first += Model::block) {
     const int n_column = static_cast<int>(std::min<std::int64_t>(Model::block, number - first));
     double* inputs = workspace_.inputs.data();
@@ -251,14 +257,30 @@ void Columns::status(std::int64_t number, std::int32_t* reason) const {
   std::copy_n(reason_.begin(), number, reason);
 }
 
-void Columns::budget(std::int32_t index, std::int64_t number, double* before, double* after) const {
+void Columns::check_budget(std::int32_t index, std::int64_t number) const {
   const auto n_budget = static_cast<std::int32_t>(model_->constraints().budgets().size());
   if (index < 0 || index >= n_budget)
     fail(EMAGRAM_ERROR_ARGUMENT, "budget: the model has ", n_budget, " budgets, asked for number ", index);
   if (number < 0 || number > number_)
     fail(EMAGRAM_ERROR_ARGUMENT, "budget: the last step had ", number_, " columns, asked for ", number);
-  if (before != nullptr) std::copy_n(before_.begin() + index * number_, number, before);
-  if (after != nullptr) std::copy_n(after_.begin() + index * number_, number, after);
+}
+
+void Columns::budget(std::int32_t index, std::int32_t stage, std::int64_t number, double* residual) const {
+  check_budget(index, number);
+  if (stage < 0 || stage >= n_stage)
+    fail(EMAGRAM_ERROR_ARGUMENT, "budget: expected a stage of 0 to ", n_stage - 1, ", got ", stage);
+  const auto n_budget = static_cast<std::int64_t>(model_->constraints().budgets().size());
+  std::copy_n(residual_.begin() + (stage * n_budget + index) * number_, number, residual);
+}
+
+/// A residual of a rejected column is NaN, which exceeds nothing.
+void Columns::unmet(std::int32_t index, std::int64_t number, std::int32_t* unmet) const {
+  check_budget(index, number);
+  const Budget& budget = model_->constraints().budgets()[static_cast<std::size_t>(index)];
+  std::vector<double> residual(static_cast<std::size_t>(number));
+  this->budget(index, budget.judged, number, residual.data());
+  std::transform(residual.begin(), residual.end(), unmet,
+                 [&](double value) { return std::abs(value) > budget.tolerance ? 1 : 0; });
 }
 
 }  // namespace emagram

@@ -27,7 +27,9 @@ class Columns {
   void constrain(std::int64_t number, double dt);
 
   void status(std::int64_t number, std::int32_t* reason) const;
-  void budget(std::int32_t index, std::int64_t number, double* before, double* after) const;
+  void check_budget(std::int32_t index, std::int64_t number) const;
+  void budget(std::int32_t index, std::int32_t stage, std::int64_t number, double* residual) const;
+  void unmet(std::int32_t index, std::int64_t number, std::int32_t* unmet) const;
   const emagram_timing& timing() const { return timing_; }
   const Model& model() const { return *model_; }
 
@@ -50,7 +52,7 @@ class Columns {
   void gather_block(std::int64_t first, int n_column, int direction, double* rows, int n_value) const;
   void compute_block(Pass& pass, std::int64_t first, int n_column);
   void close_column(Pass& pass, std::int64_t column, const double* inputs);
-  void store_residual(std::vector<double>& residuals, std::int64_t column) const;
+  void store_residuals(const double* residual, std::int32_t stage, std::int64_t column);
   void close_block(Pass& pass, std::int64_t first, int n_column);
   void compute(std::int64_t number, double dt, std::int64_t step);
   void close(std::int64_t number, double dt);
@@ -62,9 +64,9 @@ class Columns {
   std::vector<std::int64_t> identity_;  // empty: counted from 0
   std::vector<Binding> bindings_;       // as model_->fields()
   Model::Workspace workspace_;
-  std::vector<double> outputs_;         // (number, n_output_value) of the call in progress
-  std::vector<std::int32_t> reason_;    // of the last step
-  std::vector<double> before_, after_;  // (n_budget, number)
+  std::vector<double> outputs_;       // (number, n_output_value) of the call in progress
+  std::vector<std::int32_t> reason_;  // of the last step
+  std::vector<double> residual_;      // (stage, n_budget, number)
   std::int64_t number_ = 0;
   Stage stage_ = Stage::idle;
   emagram_timing timing_{};

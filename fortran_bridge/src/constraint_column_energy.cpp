@@ -9,7 +9,7 @@ namespace {
 class ColumnEnergy final : public Constraint {
  public:
   explicit ColumnEnergy(const ConstraintEntry& entry)
-      : Constraint({{entry.name(), entry.at("unit").get<std::string>()}}),
+      : Constraint({{entry.name(), entry.at("unit").get<std::string>(), energy_tolerance}}),
         n_level_(entry.n_level()),
         heating_(entry.output(entry.at("heating"), EMAGRAM_PER_LAYER, "")),
         interface_pressure_(entry.interface_pressure()),

@@ -41,7 +41,8 @@ void pay(Water&& water, double debt) {
 class Positivity final : public Constraint {
  public:
   explicit Positivity(const ConstraintEntry& entry)
-      : Constraint({{entry.name(), "kg m-2 s-1"}}),
+      : Constraint({{entry.name(), "kg m-2 s-1", water_tolerance},
+                    {entry.name() + "_deficit", "kg m-2 s-1", water_tolerance, EMAGRAM_STAGE_BEFORE}}),
         n_level_(entry.n_level()),
         interface_pressure_(entry.interface_pressure()),
         gravity_(entry.constant("gravity")),
@@ -55,11 +56,18 @@ class Positivity final : public Constraint {
     entry.check_distinct("species", rates);
   }
 
-  /// Σ_k m_k max(−(q_k + dt q̇_k), 0) / dt over all species.
+  /// Σ_k m_k max(−(q_k + dt q̇_k), 0) / dt over all species, and what of it the column cannot pay.
   void residuals(const double* inputs, const double* outputs, double* residual) const override {
-    double sum = 0.0;
-    for (const auto& species : species_) sum += view(species, inputs, outputs).missing();
-    *residual = sum / (gravity_ * dt_);
+    const int n_upper = upper_.count(inputs + interface_pressure_, n_level_);
+    double sum = 0.0, unpaid = 0.0;
+    for (std::size_t s = species_.size(); s-- > 0;) {
+      const WaterView water = view(species_[s], inputs, outputs);
+      sum += water.missing();
+      const double owned = water.below(n_upper).held() - water.missing();
+      unpaid = s > 0 ? unpaid + std::max(-owned, 0.0) : std::max(unpaid - owned, 0.0);
+    }
+    residual[0] = sum / (gravity_ * dt_);
+    residual[1] = unpaid / (gravity_ * dt_);
   }
 
   void apply(const double* inputs, double* outputs) const override {

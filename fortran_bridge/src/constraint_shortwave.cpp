@@ -11,7 +11,7 @@ namespace {
 class Shortwave final : public Constraint {
  public:
   explicit Shortwave(const ConstraintEntry& entry)
-      : Constraint({{entry.name(), "W m-2"}}),
+      : Constraint({{entry.name(), "W m-2", energy_tolerance}}),
         downward_(entry.outputs("downward", EMAGRAM_PER_COLUMN, "W m-2")),
         net_(entry.output(entry.at("net"), EMAGRAM_PER_COLUMN, "W m-2")),
         incoming_(entry.input(entry.at("incoming"), EMAGRAM_PER_COLUMN, "W m-2")) {

@@ -13,7 +13,7 @@ namespace {
 class UpperLevels final : public Constraint {
  public:
   explicit UpperLevels(const ConstraintEntry& entry)
-      : Constraint({{entry.name() + "_water", "kg m-2 s-1"}}),
+      : Constraint({{entry.name() + "_water", "kg m-2 s-1", water_tolerance}}),
         n_level_(entry.n_level()),
         outputs_(entry.outputs("outputs", EMAGRAM_PER_LAYER, "")),
         water_(entry.outputs("water", EMAGRAM_PER_LAYER, "kg kg-1 s-1")),

@@ -43,7 +43,8 @@ class WaterAndEnergy final : public Constraint {
 };
 
 WaterAndEnergy::WaterAndEnergy(const ConstraintEntry& entry)
-    : Constraint({{entry.name() + "_water", "kg m-2 s-1"}, {entry.name() + "_energy", "W m-2"}}),
+    : Constraint({{entry.name() + "_water", "kg m-2 s-1", water_tolerance},
+                  {entry.name() + "_energy", "W m-2", energy_tolerance}}),
       n_level_(entry.n_level()),
       interface_pressure_(entry.interface_pressure()),
       temperature_rate_(entry.output(entry.at("temperature_rate"), EMAGRAM_PER_LAYER, "K s-1")),

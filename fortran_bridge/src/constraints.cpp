@@ -52,6 +52,7 @@ Constraints::Constraints(const Json& entries, const ManifestParts& manifest) {
       if (!names.insert(budget.name).second)
         entry.refuse("a budget '", budget.name, "' stands in the sequence already");
       budgets_.push_back(budget);
+      budgets_.back().constraint = entry.name();
     }
     sequence_.push_back(std::move(built));
   }
@@ -66,6 +67,16 @@ void Constraints::residuals(const double* inputs, const double* outputs, double*
 
 void Constraints::apply(const double* inputs, double* outputs) const {
   for (const auto& constraint : sequence_) constraint->apply(inputs, outputs);
+}
+
+void Constraints::apply(const double* inputs, double* outputs, double* before, double* after) const {
+  for (const auto& constraint : sequence_) {
+    constraint->residuals(inputs, outputs, before);
+    constraint->apply(inputs, outputs);
+    constraint->residuals(inputs, outputs, after);
+    before += constraint->budgets().size();
+    after += constraint->budgets().size();
+  }
 }
 
 }  // namespace emagram

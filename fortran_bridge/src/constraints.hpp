@@ -16,7 +16,13 @@ namespace emagram {
 struct Budget {
   std::string name;
   std::string unit;
+  double tolerance = 0.0;            // |residual| up to which the constraint holds
+  int judged = EMAGRAM_STAGE_AFTER;  // or before, where the residual is what no correction can repair
+  std::string constraint{};
 };
+
+constexpr double energy_tolerance = 1e-9;  // [W m-2]
+constexpr double water_tolerance = 1e-14;  // [kg m-2 s-1]
 
 /// Where a value lies in the rows of a column.
 struct Place {
@@ -72,6 +78,8 @@ class Constraints {
   /// (budgets().size())
   void residuals(const double* inputs, const double* outputs, double* residual) const;
   void apply(const double* inputs, double* outputs) const;
+  /// The same, with the residuals of each constraint just before and just after it.
+  void apply(const double* inputs, double* outputs, double* before, double* after) const;
 
  private:
   std::vector<std::unique_ptr<const Constraint>> sequence_;

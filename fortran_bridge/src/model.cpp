@@ -245,7 +245,7 @@ void Model::prepare(Workspace& workspace) const {
   plan_->prepare(workspace.plan, block);
   workspace.inputs.resize(static_cast<std::size_t>(block) * static_cast<std::size_t>(n_input_value_));
   workspace.returned.resize(static_cast<std::size_t>(n_output_value_));
-  workspace.residual.resize(constraints_.budgets().size());
+  workspace.residual.resize(2 * constraints_.budgets().size());
   if (options_.policy == EMAGRAM_POLICY_CLIP) workspace.seen.resize(workspace.inputs.size());
 }
 

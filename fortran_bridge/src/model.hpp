@@ -36,7 +36,7 @@ class Model {
     std::vector<double> inputs;    // (block, n_input_value)
     std::vector<double> seen;      // the same, clipped for the network
     std::vector<double> returned;  // (n_output_value)
-    std::vector<double> residual;  // (n_budget)
+    std::vector<double> residual;  // (2, n_budget)
   };
   void prepare(Workspace& workspace) const;
 

@@ -14,6 +14,10 @@ struct WaterView {
   /// q + dt q̇, without fused multiply-add: the bits of a host that steps in double.
   double after(int k) const { return state[k] + dt * rate[k]; }
   double weight(int k) const { return pressure[k + 1] - pressure[k]; }
+  /// Without the first `n_upper` layers, fewer than all.
+  WaterView below(int n_upper) const {
+    return {state + n_upper, rate + n_upper, pressure + n_upper, n_level - n_upper, dt};
+  }
   /// Σ max(q + dt q̇, 0) Δp
   double held() const;
   /// Σ max(−(q + dt q̇), 0) Δp
@@ -26,9 +30,7 @@ class Water : public WaterView {
   Water(const WaterView& view, double* writable) : WaterView(view), writable_(writable) {}
 
   /// Without the first `n_upper` layers, fewer than all.
-  Water below(int n_upper) const {
-    return {{state + n_upper, rate + n_upper, pressure + n_upper, n_level - n_upper, dt}, writable_ + n_upper};
-  }
+  Water below(int n_upper) const { return {WaterView::below(n_upper), writable_ + n_upper}; }
   /// The rate that leads to `value` ≥ 0 after the step.
   void set(int k, double value);
   /// q̇ ← q̇ − μ max(q + dt q̇, 0) with μ ≤ 1/dt. Layers without water keep their rate.

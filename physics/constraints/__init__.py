@@ -7,6 +7,7 @@ manifest of a model file, from which the C++ runtime builds its twin.
 from .bounds import Bounds, Minimum
 from .column_energy import ColumnEnergy, FluxTerm
 from .constraint import Budget, Constraint, Fields, Prognostic
+from .ledger import Entry, Ledger, Residuals, close
 from .positivity import Positivity
 from .precipitation import Precipitation
 from .sequence import CONSTRAINTS, from_manifest
@@ -20,14 +21,18 @@ __all__ = [
     "Budget",
     "ColumnEnergy",
     "Constraint",
+    "Entry",
     "Fields",
     "FluxTerm",
+    "Ledger",
     "Minimum",
     "Positivity",
     "Precipitation",
     "Prognostic",
+    "Residuals",
     "Shortwave",
     "UpperLevels",
     "WaterAndEnergy",
+    "close",
     "from_manifest",
 ]

@@ -12,7 +12,7 @@ from ..budgets import column_mass, energy_residual
 from ..constants import Constants
 from ..errors import EmagramError
 from .columns import Columns, replaced
-from .constraint import Budget, Fields, reading, require_distinct
+from .constraint import ENERGY_TOLERANCE, Budget, Fields, reading, require_distinct
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ColumnEnergy:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """Its energy [W m-2]."""
-        return (Budget(self.name, "W m-2"),)
+        return (Budget(self.name, "W m-2", ENERGY_TOLERANCE),)
 
     @property
     def inputs(self) -> tuple[str, ...]:

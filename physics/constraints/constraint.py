@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
@@ -14,6 +14,11 @@ from ..constants import Constants
 from ..errors import EmagramError
 
 Fields = Mapping[str, Tensor]
+
+ENERGY_TOLERANCE = 1.0e-9
+"""[W m-2], above rounding and far below what matters."""
+WATER_TOLERANCE = 1.0e-14
+"""[kg m-2 s-1], likewise."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +28,15 @@ class Budget:
     Attributes:
         name: as reported.
         unit: of the residual.
+        tolerance: |residual| in float64 up to which the constraint holds. A column beyond it, where there is not enough
+            water, say, is reported as unmet, never relaxed in silence.
+        judged: just "after" the constraint, or "before" it where the residual is what no correction can repair.
     """
 
     name: str
     unit: str
+    tolerance: float
+    judged: Literal["before", "after"] = "after"
 
     def to_manifest(self) -> dict[str, str]:
         """Its entry in the `budgets` of a constraint."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..constants import Constants
 from .columns import Columns, not_below_zero, replaced
 from .constraint import (
+    WATER_TOLERANCE,
     Budget,
     Fields,
     Prognostic,
@@ -59,8 +60,11 @@ class Positivity:
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
-        """Water below zero after the step, per time [kg m-2 s-1]."""
-        return (Budget(self.name, "kg m-2 s-1"),)
+        """Water below zero after the step, and what of it the column cannot pay, per time [kg m-2 s-1]."""
+        return (
+            Budget(self.name, "kg m-2 s-1", WATER_TOLERANCE),
+            Budget(f"{self.name}_deficit", "kg m-2 s-1", WATER_TOLERANCE, judged="before"),
+        )
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -73,10 +77,18 @@ class Positivity:
         return tuple(species.rate for species in self.species)
 
     def residuals(self, fields: Fields) -> dict[str, Tensor]:
-        """Σ_s Σ_k m max(−n, 0) / Δt [kg m-2 s-1] (...), float64; raises EmagramError if a field does not fit."""
+        """Both budgets (...), float64; raises EmagramError if a field does not fit.
+
+        r = Σ_s Σ_k m max(−n, 0) / Δt. With N_s = Σ_k m n of a species, without what upper layers hold, the column
+        cannot pay max(Σ_clouds max(−N_s, 0) − N_vapour, 0) / Δt: water that `apply` makes from nothing.
+        """
         columns = self._columns(fields)
-        lacking = torch.stack([self._after(columns, species) for species in self.species]).clamp(max=0.0).sum(dim=0)
-        return {self.name: -(columns.mass * lacking).sum(dim=-1) / self.time_step}
+        amount = torch.stack([columns.mass * self._after(columns, species) for species in self.species])
+        lacking = -amount.clamp(max=0.0).sum(dim=0).sum(dim=-1)
+        is_upper = columns.upper(self.top_pressure)
+        owned = torch.where(is_upper, amount.clamp(max=0.0), amount).sum(dim=-1)
+        deficit = ((-owned[1:]).clamp(min=0.0).sum(dim=0) - owned[0]).clamp(min=0.0)
+        return {self.name: lacking / self.time_step, f"{self.name}_deficit": deficit / self.time_step}
 
     def apply(self, fields: Fields) -> dict[str, Tensor]:
         """All fields, with rates that leave no water below zero; raises EmagramError if a field does not fit."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..constants import Constants
 from ..errors import EmagramError
 from .columns import Columns, replaced
-from .constraint import Budget, Fields, reading, require_distinct
+from .constraint import ENERGY_TOLERANCE, Budget, Fields, reading, require_distinct
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Shortwave:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """Net shortwave at the surface [W m-2]."""
-        return (Budget(self.name, "W m-2"),)
+        return (Budget(self.name, "W m-2", ENERGY_TOLERANCE),)
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..constants import Constants
 from ..errors import EmagramError
 from .columns import Columns, replaced
-from .constraint import Budget, Fields, reading, require_distinct, require_positive
+from .constraint import WATER_TOLERANCE, Budget, Fields, reading, require_distinct, require_positive
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class UpperLevels:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """Water that appears or vanishes above [kg m-2 s-1]."""
-        return (Budget(f"{self.name}_water", "kg m-2 s-1"),)
+        return (Budget(f"{self.name}_water", "kg m-2 s-1", WATER_TOLERANCE),)
 
     @property
     def inputs(self) -> tuple[str, ...]:

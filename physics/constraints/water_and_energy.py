@@ -15,6 +15,8 @@ from ..errors import EmagramError
 from .column_energy import FluxTerm
 from .columns import Columns, replaced
 from .constraint import (
+    ENERGY_TOLERANCE,
+    WATER_TOLERANCE,
     Budget,
     Fields,
     Prognostic,
@@ -80,7 +82,9 @@ class WaterAndEnergy:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """Water [kg m-2 s-1] and energy [W m-2]."""
-        return Budget(f"{self.name}_water", "kg m-2 s-1"), Budget(f"{self.name}_energy", "W m-2")
+        return Budget(f"{self.name}_water", "kg m-2 s-1", WATER_TOLERANCE), Budget(
+            f"{self.name}_energy", "W m-2", ENERGY_TOLERANCE
+        )
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def constraint_entries() -> dict[str, Entry]:
         {
             "type": "positivity",
             "name": "no_negative_water",
-            "budgets": _budgets(no_negative_water="kg m-2 s-1"),
+            "budgets": _budgets(no_negative_water="kg m-2 s-1", no_negative_water_deficit="kg m-2 s-1"),
             "species": [vapor, liquid, ice],
             "interface_pressure": PRESSURE,
         },

@@ -94,6 +94,7 @@ def test_budgets_are_those_of_all_constraints_in_order(opened: Callable[..., Mod
         "upper_water": "kg m-2 s-1",
         "sunlight": "W m-2",
         "no_negative_water": "kg m-2 s-1",
+        "no_negative_water_deficit": "kg m-2 s-1",
         "column_water": "kg m-2 s-1",
         "column_energy": "W m-2",
     }
