@@ -1,7 +1,7 @@
 # The Fortran modules, the MPI layer and the example programs.
 #
-# Targets: emagram_fortran (module emagram and what it is made of), emagram_mpi (C), emagram_mpi_fortran (module
-# emagram_mpi), predict_columns_c and predict_columns_fortran.
+# Targets: emagram_fortran (module emagram and what it is made of), emagram_mpi (C), emagram_mpi_fortran (modules
+# emagram_mpi, emagram_global_sums, emagram_fixers), predict_columns_c and predict_columns_fortran.
 
 set(EMAGRAM_MODULE_DIR "${CMAKE_CURRENT_BINARY_DIR}/modules")
 set(EMAGRAM_BRIDGE "${EMAGRAM_ROOT}/fortran_bridge")
@@ -31,7 +31,7 @@ endif()
 
 if(EMAGRAM_MPI)
   find_package(MPI REQUIRED COMPONENTS C)
-  add_library(emagram_mpi STATIC "${EMAGRAM_BRIDGE}/mpi/emagram_mpi.c")
+  add_library(emagram_mpi STATIC "${EMAGRAM_BRIDGE}/mpi/emagram_mpi.c" "${EMAGRAM_BRIDGE}/mpi/emagram_sum.c")
   target_include_directories(
     emagram_mpi PUBLIC "$<BUILD_INTERFACE:${EMAGRAM_BRIDGE}/mpi>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
   target_link_libraries(emagram_mpi PUBLIC emagram MPI::MPI_C PRIVATE "$<BUILD_INTERFACE:emagram_flags>")
@@ -41,7 +41,8 @@ endif()
 
 if(EMAGRAM_MPI AND EMAGRAM_FORTRAN)
   find_package(MPI REQUIRED COMPONENTS Fortran)
-  emagram_fortran_library(emagram_mpi_fortran "${EMAGRAM_BRIDGE}/mpi/emagram_mpi.F90")
+  emagram_fortran_library(emagram_mpi_fortran "${EMAGRAM_BRIDGE}/mpi/emagram_mpi.F90"
+                          "${EMAGRAM_BRIDGE}/mpi/emagram_global_sums.F90" "${EMAGRAM_BRIDGE}/mpi/emagram_fixers.f90")
   target_link_libraries(emagram_mpi_fortran PUBLIC emagram_fortran emagram_mpi)
   if(MPI_Fortran_HAVE_F08_MODULE)
     target_compile_definitions(emagram_mpi_fortran PRIVATE EMAGRAM_MPI_F08)

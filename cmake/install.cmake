@@ -16,9 +16,10 @@ if(EMAGRAM_FORTRAN)
 endif()
 if(EMAGRAM_MPI)
   install(TARGETS emagram_mpi EXPORT EmagramMPITargets)
-  install(FILES "${EMAGRAM_BRIDGE}/mpi/emagram_mpi.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+  install(FILES "${EMAGRAM_BRIDGE}/mpi/emagram_mpi.h" "${EMAGRAM_BRIDGE}/mpi/emagram_sum.h"
+          DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
   install(DIRECTORY "${EMAGRAM_BRIDGE}/mpi/" DESTINATION "${EMAGRAM_INSTALL_SOURCE_DIR}" FILES_MATCHING
-          PATTERN "*.F90" PATTERN "*.c")
+          PATTERN "*.F90" PATTERN "*.f90" PATTERN "*.c")
 endif()
 if(TARGET emagram_mpi_fortran)
   install(TARGETS emagram_mpi_fortran EXPORT EmagramMPITargets)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ..emulators.data.climsim_grid import ColumnGrid, built_in_grid, read_climsim_grid
 from ..physics.errors import EmagramError
+from .fixers_config import FixersConfig
 from .physics_config import (
     BlendPhysicsConfig,
     ConventionalPhysicsConfig,
@@ -321,6 +322,7 @@ class CaseConfig:
         equilibrium_days: [day] at the end of the run over which equilibrium is judged and drawn, 0 for not at all.
         perturbation: of the initial state or the weather, in a replica.
         physics: whose column physics: the host's own unless given.
+        fixers: global budgets that are closed after each step; none unless given.
         parameters: of the column physics by process and name, where they differ from their defaults.
     Raises:
         EmagramError: if a value is out of its range or the times do not divide each other.
@@ -346,6 +348,7 @@ class CaseConfig:
     physics: ConventionalPhysicsConfig | EmulatorPhysicsConfig | BlendPhysicsConfig = field(
         default_factory=ConventionalPhysicsConfig
     )
+    fixers: FixersConfig | None = None
     parameters: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -381,4 +384,10 @@ class CaseConfig:
         host = {name: getattr(self, name) for name in names} | self.sun.settings() | self.record.settings()
         host["surface_relaxation"] = SECONDS_PER_DAY * self.surface.relaxation_days
         physics = self.physics.settings(self.time_step)
-        return {"host": host, "physics": physics, "forcing": self.forcing.settings()} | self.parameters
+        fixers = {} if self.fixers is None else self.fixers.settings()
+        return {
+            "host": host,
+            "physics": physics,
+            "fixers": fixers,
+            "forcing": self.forcing.settings(),
+        } | self.parameters

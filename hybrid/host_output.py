@@ -74,6 +74,16 @@ def read_budgets(folder: Path) -> dict[str, list[float]]:
     return {name: [float(row[name]) for row in rows] for name in rows[0]}
 
 
+def read_fixers(folder: Path) -> dict[str, list[float]]:
+    """The columns of `fixers.csv`, a value for each step.
+
+    Raises:
+        EmagramError: if the file is missing or holds no step.
+    """
+    rows = _read_rows(folder / "fixers.csv")
+    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+
+
 def read_timers(folder: Path) -> dict[str, tuple[float, int]]:
     """`timers.csv` of the last session: seconds of the slowest rank in each part, and column-steps of all ranks.
 

@@ -25,7 +25,7 @@ from .case import CaseConfig
 from .configuration import read_configuration
 from .coupled_model import MODEL_NAME, check_model, keep_model
 from .equilibrium import judge_equilibrium
-from .host_output import Stop, read_budgets, read_stop, read_timers, state_sha256
+from .host_output import Stop, read_budgets, read_fixers, read_stop, read_timers, state_sha256
 from .initial_state import make_initial_state, write_initial_state
 from .ledger import ledger_of
 from .physics_config import SECONDS_PER_DAY, CoupledPhysicsConfig
@@ -264,6 +264,8 @@ def summarise(case: CaseConfig, folder: Path, ranks: int) -> dict[str, Any]:
         "state_sha256": state_sha256(restart) if restart.exists() else None,
     }
     summary |= _summarise_emulator(case, folder, stop)
+    if case.fixers is not None and budgets:
+        summary |= case.fixers.summarise(read_fixers(folder))
     if case.equilibrium_days and stop is None:
         summary |= judge_equilibrium(folder, case.equilibrium_days)
     return summary

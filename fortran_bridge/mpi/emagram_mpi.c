@@ -38,6 +38,13 @@ int emagram_mpi_agree_f(MPI_Fint comm, int code, char* message, int size) {
   return emagram_mpi_agree(MPI_Comm_f2c(comm), code, message, size);
 }
 
+void emagram_mpi_sum(MPI_Comm comm, int64_t* sums, int number) {
+  for (int i = 0; i < number; ++i) emagram_sum_carry(sums + (size_t)i * EMAGRAM_SUM_SIZE);
+  MPI_Allreduce(MPI_IN_PLACE, sums, number * EMAGRAM_SUM_SIZE, MPI_INT64_T, MPI_SUM, comm);
+}
+
+void emagram_mpi_sum_f(MPI_Fint comm, int64_t* sums, int number) { emagram_mpi_sum(MPI_Comm_f2c(comm), sums, number); }
+
 /* Read a whole file; the caller frees *bytes. */
 static int read_file(const char* path, char** bytes, size_t* size) {
   if (path == NULL || path[0] == '\0') return fail(EMAGRAM_ERROR_ARGUMENT, "model file: expected a path, got none");

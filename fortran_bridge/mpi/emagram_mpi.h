@@ -10,6 +10,8 @@
 #include <emagram.h>
 #include <mpi.h>
 
+#include "emagram_sum.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -23,6 +25,11 @@ int emagram_mpi_open_f(const char* path, const emagram_options* options, MPI_Fin
  * such rank and finds its text in `message` (`size` bytes, the same on every rank). Collective. */
 int emagram_mpi_agree(MPI_Comm comm, int code, char* message, int size);
 int emagram_mpi_agree_f(MPI_Fint comm, int code, char* message, int size);
+
+/* Make each of number sums (EMAGRAM_SUM_SIZE integers each, see emagram_sum.h) that of all ranks, on every rank; the
+ * bits do not depend on their number. Collective. */
+void emagram_mpi_sum(MPI_Comm comm, int64_t* sums, int number);
+void emagram_mpi_sum_f(MPI_Fint comm, int64_t* sums, int number);
 
 /* Text of the last error of the calling thread, "" if none. Valid until its next call. */
 const char* emagram_mpi_last_error(void);

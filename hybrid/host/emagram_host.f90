@@ -11,6 +11,7 @@ program emagram_host
   use host_clock, only: clock
   use host_columns, only: check_state, rank_columns
   use host_emulator, only: rank_emulator
+  use host_fixers, only: rank_fixers
   use host_forcing, only: check_courant_number
   use host_history, only: write_history
   use host_noise, only: is_noisy
@@ -18,9 +19,9 @@ program emagram_host
   use host_record, only: record_columns
   use host_restart, only: read_initial, read_restart, write_restart
   use host_settings, only: read_settings, run_settings
-  use host_step, only: step_block
+  use host_step, only: step_block, sum_up
   use host_stop, only: remove_stop, write_stop
-  use host_timers, only: time_of_files, timers, write_timers
+  use host_timers, only: time_of_bookkeeping, time_of_constraints, time_of_files, timers, write_timers
   use mpi_f08, only: MPI_Finalize, MPI_Init
   implicit none (type, external)
 
@@ -29,6 +30,7 @@ program emagram_host
   type(run_settings) :: settings
   type(rank_columns), target :: columns
   type(rank_emulator), target :: emulator
+  type(rank_fixers) :: fixers
   type(clock) :: now
   type(timers) :: timer
   type(clock), allocatable :: stop_time !! the begin of the step that failed on this rank
@@ -103,6 +105,7 @@ contains
     call emulator%open(folder//"/model.emg", settings%physics, columns, now%time_step, ierr, errmsg)
     if (ierr == 0) call remove_stop(folder)
     if (ierr == 0) call begin_budgets(folder//"/budgets.csv", emulator%budget, now, ierr, errmsg)
+    if (ierr == 0) call fixers%open(folder//"/fixers.csv", settings%fixers, columns, now, ierr, errmsg)
   end subroutine begin_run
 
   !> The steps of a day. A rank whose columns fail waits for the others where they next meet.
@@ -120,6 +123,12 @@ contains
         call step_block(columns, noisy, emulator, i, settings, begin, timer, ierr, errmsg)
         if (ierr /= 0 .and. .not. allocated(stop_time)) stop_time = begin
       end do
+      if (fixers%is_on) call fix_globe(begin, ierr, errmsg)
+      if (fixers%is_on .and. ierr /= 0) return
+      do i = 1, size(columns%block)
+        call sum_up(columns%block(i))
+      end do
+      call timer%lap(time_of_bookkeeping)
       now%step = now%step + 1
       if (.not. is_recorded(begin)) cycle
       call agree_on_state(ierr, errmsg)
@@ -134,6 +143,19 @@ contains
     end do
     call agree_on_state(ierr, errmsg)
   end subroutine step_day
+
+  !> Close the means over all columns once they have all been stepped.
+  subroutine fix_globe(begin, ierr, errmsg)
+    type(clock), intent(in) :: begin !! of the step
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    call agree_on_state(ierr, errmsg)
+    if (ierr /= 0) return
+    call fixers%fix(columns, begin, ierr, errmsg)
+    if (ierr /= 0) stop_time = begin
+    call agree_on_state(ierr, errmsg)
+    call timer%lap(time_of_constraints)
+  end subroutine fix_globe
 
   !> Agree on the earliest error, of the lowest rank where there are several, which leaves word of it in stopped.json if
   !! a state was out of bounds.
@@ -182,6 +204,7 @@ contains
       is_last = now%day() == host%days
       call write_budgets(folder//"/budgets.csv", columns, emulator, now, ierr, errmsg)
       call emulator%events%write_day(now)
+      if (ierr == 0) call fixers%write_steps(folder//"/fixers.csv", now, ierr, errmsg)
       if (ierr == 0 .and. modulo(now%day(), host%history_days) == 0) then
         call write_history(folder//"/history.nc", columns, emulator, now, host%history_days, ierr, errmsg)
       end if

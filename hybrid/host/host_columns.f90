@@ -19,6 +19,8 @@ module host_columns
     field_name("forcing_heating", "K s-1"), &
     field_name("forcing_relative_moistening", "s-1")]
 
+  integer, parameter, public :: gap_of_energy = 1, gap_of_water = 2 !! [W m-2], [kg m-2 s-1]
+
   real(rk), parameter :: smallest(n_state) = [100.0_rk, 0.0_rk, 0.0_rk, 0.0_rk, -400.0_rk, -400.0_rk]
   real(rk), parameter :: greatest(n_state) = [400.0_rk, 0.1_rk, 0.1_rk, 0.1_rk, 400.0_rk, 400.0_rk]
   real(rk), parameter :: coldest = 100.0_rk, warmest = 400.0_rk !! [K] surface
@@ -49,6 +51,7 @@ module host_columns
     real(rk) :: residual(2, n_process) = 0.0_rk !! largest of the day: energy [W m-2], water [kg m-2 s-1]
     real(rk) :: residual_before(2) = 0.0_rk !! the same of the emulator before its constraints
     real(rk) :: largest_filling = 1.0e-15_rk !! [kg kg-1] of water below zero that is filled up; more is an error
+    real(rk), allocatable :: gap(:, :) !! (n_column, 2) what a step's rates and filling brought beyond what fluxes say
     type(state_fault) :: fault
   end type column_block
 
@@ -82,7 +85,8 @@ contains
         allocate (block%interface_pressure(self%n_level + 1, n), source=0.0_rk)
         allocate (block%profile(self%n_level, n, n_profile), source=0.0_rk)
         allocate (block%scalar(n, n_scalar_in_all), source=0.0_rk)
-        allocate (block%rate(self%n_level, n, n_state), block%energy(n), block%water(n), source=0.0_rk)
+        allocate (block%rate(self%n_level, n, n_state), block%energy(n), block%water(n), block%gap(n, 2), &
+          source=0.0_rk)
         allocate (block%mode(self%n_mode, n, n_mode_property), source=0.0_rk)
       end associate
     end do

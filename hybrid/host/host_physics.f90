@@ -11,7 +11,7 @@ module host_physics
   use emagram_microphysics_kernels, only: microphysics_kernel
   use emagram_surface_kernels, only: surface_exchange_kernel
   use host_clock, only: clock
-  use host_columns, only: check_state, column_block
+  use host_columns, only: check_state, column_block, gap_of_energy, gap_of_water
   use host_fields, only: air_temperature, boundary_layer, boundary_layer_height, cape, cloud_ice, cloud_liquid, &
     convection, convection_regime, convective_rain, convective_snow, eastward_stress, eastward_wind, energy_input, &
     evaporation, filled_water, forcing, forcing_energy, forcing_water, microphysics, n_state, northward_stress, &
@@ -137,6 +137,8 @@ contains
     end if
     block%residual(1, process) = max(block%residual(1, process), maxval(abs(energy - block%energy)))
     block%residual(2, process) = max(block%residual(2, process), maxval(abs(water - block%water)))
+    block%gap(:, gap_of_energy) = block%gap(:, gap_of_energy) + (energy - block%energy)
+    block%gap(:, gap_of_water) = block%gap(:, gap_of_water) + (water - block%water)
     block%scalar(:, energy_input) = block%scalar(:, energy_input) + block%energy
     block%scalar(:, water_input) = block%scalar(:, water_input) + block%water
   end subroutine hold_against_fluxes
@@ -146,7 +148,9 @@ contains
   subroutine apply(block, dt)
     type(column_block), intent(inout) :: block
     real(rk), intent(in) :: dt
-    real(rk) :: filled
+    real(rk), parameter :: latent_heat(specific_humidity:cloud_ice) = [latent_heat_vaporization + latent_heat_fusion, &
+      latent_heat_fusion, 0.0_rk] !! [J kg-1] over ice
+    real(rk) :: filled, gain
     integer :: f, i, k
     block%profile(:, :, :n_state) = block%profile(:, :, :n_state) + dt*block%rate
     do f = specific_humidity, cloud_ice
@@ -155,8 +159,10 @@ contains
           filled = -block%profile(k, i, f)
           if (.not. (filled > 0.0_rk .and. filled < block%largest_filling)) cycle
           block%profile(k, i, f) = 0.0_rk
-          block%scalar(i, filled_water) = block%scalar(i, filled_water) + filled/(dt*gravity) &
-            *(block%interface_pressure(k + 1, i) - block%interface_pressure(k, i))
+          gain = filled/(dt*gravity)*(block%interface_pressure(k + 1, i) - block%interface_pressure(k, i))
+          block%scalar(i, filled_water) = block%scalar(i, filled_water) + gain
+          block%gap(i, gap_of_water) = block%gap(i, gap_of_water) + gain
+          block%gap(i, gap_of_energy) = block%gap(i, gap_of_energy) + latent_heat(f)*gain
         end do
       end do
     end do

@@ -64,10 +64,17 @@ module host_settings
     procedure :: takes
   end type physics_settings
 
+  !> Which global budgets are closed after each step.
+  type, public :: fixer_settings
+    logical :: water = .false.
+    logical :: energy = .false.
+  end type fixer_settings
+
   !> All of the group.
   type, public :: run_settings
     type(host_options) :: host
     type(physics_settings) :: physics
+    type(fixer_settings) :: fixers
     type(forcing_settings) :: forcing
     type(sun_parameters) :: sun
     type(longwave_parameters) :: longwave
@@ -150,7 +157,9 @@ contains
     type(boundary_layer_parameters) :: boundary_layer
     type(convection_parameters) :: convection
     type(microphysics_parameters) :: microphysics
-    namelist /case/ host, physics, forcing, sun, longwave, shortwave, surface, boundary_layer, convection, microphysics
+    type(fixer_settings) :: fixers
+    namelist /case/ host, physics, fixers, forcing, sun, longwave, shortwave, surface, boundary_layer, convection, &
+      microphysics
     integer :: status
     character(len=256) :: reason
     if (.not. any(adjustl(lines) == "&case")) then
@@ -164,8 +173,8 @@ contains
       ierr = 1
       errmsg = "expected a namelist group 'case' of known names, got '"//trim(reason)//"'"
     end if
-    settings = run_settings(host, physics, forcing, sun, longwave, shortwave, surface, boundary_layer, convection, &
-      microphysics)
+    settings = run_settings(host, physics, fixers, forcing, sun, longwave, shortwave, surface, boundary_layer, &
+      convection, microphysics)
   end subroutine read_group
 
   subroutine check_time(host, ierr, errmsg)

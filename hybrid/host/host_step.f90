@@ -17,7 +17,7 @@ module host_step
   use host_timers, only: time_of_bookkeeping, timers
   implicit none (type, external)
   private
-  public :: step_block
+  public :: step_block, sum_up
 
 contains
 
@@ -36,6 +36,7 @@ contains
     type(column_block), pointer :: block
     block => columns%block(number)
     block%scalar(:, [energy_input, water_input, filled_water]) = 0.0_rk
+    block%gap = 0.0_rk
     call step_forcing(block, settings, now, timer, ierr, errmsg)
     call step_surface_exchange(block, settings, now, timer, ierr, errmsg)
     block%profile(:, :, before_physics + 1:before_physics + n_state) = block%profile(:, :, :n_state)
@@ -47,7 +48,6 @@ contains
     call step_physics(block, emulator, number, settings, now, timer, ierr, errmsg)
     call step_surface(block, settings, now)
     call check_surface(block, "slab", "after slab in the step of "//now%date(), ierr, errmsg)
-    call sum_up(block)
     call timer%lap(time_of_bookkeeping)
   end subroutine step_block
 

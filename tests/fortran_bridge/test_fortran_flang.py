@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from global_columns import assert_like_python, random_fields, read, write
+
 BRIDGE = Path(__file__).resolve().parents[2] / "fortran_bridge"
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 PARTS = ("c", "layout", "report", "descriptions", "views")
-MODULES = (*(f"fortran/emagram_{part}.f90" for part in PARTS), "fortran/emagram.f90", "mpi/emagram_mpi.F90")
+MODULES = (
+    *(f"fortran/emagram_{part}.f90" for part in PARTS),
+    *("fortran/emagram.f90", "mpi/emagram_mpi.F90", "mpi/emagram_global_sums.F90", "mpi/emagram_fixers.f90"),
+)
 
 
 def find_flang() -> str | None:
@@ -55,3 +60,11 @@ def test_an_integer_communicator(flang, mpirun, tiny_model):
     done = mpirun(2, flang("mpi_open.F90"), tiny_model)
     lines = sorted(line.strip() for line in done.stdout.splitlines())
     assert [line.split("|")[:3] for line in lines] == [["0", "0", ""], ["1", "0", ""]], done.stderr
+
+
+@pytest.mark.mpi
+def test_global_fixers(flang, mpirun, tmp_path):
+    done = mpirun(2, flang("fixers.F90"), write(tmp_path / "in", random_fields()), tmp_path / "out")
+    lines = sorted(line.strip() for line in done.stdout.splitlines())
+    assert [line.split("|")[:3] for line in lines] == [["0", "0", ""], ["1", "0", ""]], done.stderr
+    assert_like_python(random_fields(), read(tmp_path / "out", 2, len(random_fields()["weight"])))

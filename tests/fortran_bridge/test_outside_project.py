@@ -52,6 +52,7 @@ def test_module_sources_are_installed(emagram_build):
     names = {file.name for file in (emagram_build / "share/emagram/fortran").iterdir()}
     modules = ("c", "layout", "report", "descriptions", "views")
     expected = {"emagram.f90", "emagram_layout.inc", "emagram_mpi.F90"} | {f"emagram_{name}.f90" for name in modules}
+    expected |= {"emagram_global_sums.F90", "emagram_fixers.f90", "emagram_sum.c"}
     assert expected <= names
 
 

@@ -22,6 +22,8 @@ module adapted
     emagram_column_rejected, col => emagram_axis_column_1, lev => emagram_axis_level
   use emagram_mpi, only: emagram_open_mpi, emagram_agree
   use emagram_coupler, only: emagram_coupling, emagram_merge
+  use emagram_fixers, only: emagram_correction, emagram_fix_dry_mass, emagram_fix_energy, emagram_fix_water, &
+    emagram_globe
   use, intrinsic :: iso_fortran_env, only: int32, int64, real64
   implicit none (type, external)
   integer, parameter :: nz = 8
@@ -52,6 +54,19 @@ contains
     integer(int32) :: status(n)
     {step}
   end subroutine step_longwave
+
+  subroutine fix_globe(comm, log, area, gravity, heat_capacity, ak, bk, water, dry_pressure, p, vapor, residual_water, &
+    residual_energy, ps, vapor_rate, heating, ierr, errmsg)
+    integer, intent(in) :: comm, log
+    real(real64), intent(in) :: area(:), gravity, heat_capacity, ak(:), bk(:), water(:, :), dry_pressure, p(:, :)
+    real(real64), intent(in) :: vapor(:, :), residual_water(:), residual_energy(:)
+    real(real64), intent(inout) :: ps(:), vapor_rate(:, :), heating(:, :)
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    type(emagram_globe) :: globe
+    type(emagram_correction) :: correction
+    {fix}
+  end subroutine fix_globe
 
   subroutine own_longwave(t, flux_up, heating, outgoing)
     real(real64), intent(in) :: t(:, :), flux_up(:)
@@ -117,8 +132,8 @@ def blocks(language: str) -> list[str]:
 def host(emagram_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The guide's Fortran, compiled in the frame above; beside it the model file that it names."""
     folder = tmp_path_factory.mktemp("adapted")
-    start, step = blocks("fortran")
-    (folder / "host.f90").write_text(FORTRAN_PROGRAM.format(start=start, step=step))
+    start, step, fix = blocks("fortran")
+    (folder / "host.f90").write_text(FORTRAN_PROGRAM.format(start=start, step=step, fix=fix))
     write_linear_model(folder / "longwave.emg", time_step=1800.0)
     library = emagram_build / "lib"
     flags = ["-std=f2018", "-Wall", "-Werror", "-fcheck=all", f"-I{emagram_build}/include/emagram/GNU"]
