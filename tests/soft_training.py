@@ -28,7 +28,6 @@ from emagram.emulators.training.optimisation import AdamWConfig
 from emagram.emulators.training.parallel import ALONE, Parallel, from_environment
 from emagram.emulators.training.samples import Samples
 from emagram.emulators.training.trainer import Trainer, TrainingConfig
-from emagram.physics.constraints import Constraint
 from emagram.physics.variables import find
 from toy_columns import toy_samples
 
@@ -87,15 +86,15 @@ def soft_trainer(
     parallel: Parallel = ALONE,
     double: bool = False,
     n_column: int = 54,
+    laws: tuple[str, ...] = LAWS,
 ) -> Trainer:
     """A trainer of a small network on the toy columns, which are also what it is validated on."""
-    spec = closed_spec()
+    spec = closed_spec(laws)
     samples = closable_samples(spec).select(torch.arange(n_column))
     emulator = open_emulator(spec, samples)
     if double:
         emulator.network.double()
-    laws: tuple[Constraint, ...] = spec.constraints
-    built = objective.build(emulator, laws)
+    built = objective.build(emulator, spec.constraints)
     return config.build(emulator, built, train=samples, validation=samples, seed=3, folder=folder, parallel=parallel)
 
 

@@ -135,6 +135,21 @@ def test_the_gradient_of_a_step_is_that_of_its_combination(
     torch.testing.assert_close(found, expected(rows), rtol=1e-9, atol=1e-9 * float(rows.abs().max()))
 
 
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_the_combined_gradient_is_clipped(tmp_path: Path, name: str) -> None:
+    norms = []
+    for share in (1e30, 0.25):
+        trainer = soft_trainer(tmp_path, soft_objective(COMBINATIONS[name]), replace(TRAINING, gradient_clip=share))
+        samples = closable_samples(closed_spec())
+        _, norm = trainer.optimisation.step(samples, n_together=samples.n_column, learning_rate=0.0)
+        left = torch.cat([p.grad.flatten() for p in trainer.optimisation.parameters if p.grad is not None]).norm()
+        norms.append((norm, float(left)))
+    assert norms[0][0] == pytest.approx(norms[1][0], rel=1e-6)
+    assert norms[0] == pytest.approx((norms[0][0], norms[0][0]), rel=1e-5)
+    assert norms[0][0] > 0.3
+    assert norms[1][1] == pytest.approx(0.25, rel=1e-4)
+
+
 def test_a_multiplier_rises_while_its_residual_is_too_large_and_falls_while_it_is_small() -> None:
     ascent = DualAscent(DualAscentConfig(rate=0.5, initial=1.0), ("a", "b", "c"))
     trainer = _Recorder()
@@ -243,6 +258,8 @@ def test_a_checkpoint_of_other_laws_or_weights_is_refused(tmp_path: Path) -> Non
     soft_trainer(tmp_path, soft_objective(ShareConfig(0.3))).fit()
     with pytest.raises(EmagramError, match="expected objective"):
         soft_trainer(tmp_path, soft_objective(ShareConfig(0.4))).fit()
+    with pytest.raises(EmagramError, match="expected objective"):
+        soft_trainer(tmp_path, soft_objective(ShareConfig(0.3)), laws=("residual_levels",)).fit()
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
