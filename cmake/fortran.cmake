@@ -1,7 +1,7 @@
 # The Fortran modules, the MPI layer and the example programs.
 #
-# Targets: emagram_fortran (modules emagram, emagram_c, emagram_layout), emagram_mpi (C), emagram_mpi_fortran
-# (module emagram_mpi), predict_columns_c and predict_columns_fortran.
+# Targets: emagram_fortran (module emagram and what it is made of), emagram_mpi (C), emagram_mpi_fortran (module
+# emagram_mpi), predict_columns_c and predict_columns_fortran.
 
 set(EMAGRAM_MODULE_DIR "${CMAKE_CURRENT_BINARY_DIR}/modules")
 set(EMAGRAM_BRIDGE "${EMAGRAM_ROOT}/fortran_bridge")
@@ -20,9 +20,10 @@ endfunction()
 set(EMAGRAM_INSTALL_MODULE_DIR "${CMAKE_INSTALL_INCLUDEDIR}/emagram/${CMAKE_Fortran_COMPILER_ID}")
 
 if(EMAGRAM_FORTRAN)
-  emagram_fortran_library(
-    emagram_fortran "${EMAGRAM_BRIDGE}/fortran/emagram_c.f90" "${EMAGRAM_BRIDGE}/fortran/emagram_layout.f90"
-    "${EMAGRAM_BRIDGE}/fortran/emagram.f90")
+  set(_modules emagram_c emagram_layout emagram_report emagram_descriptions emagram_views emagram)
+  list(TRANSFORM _modules PREPEND "${EMAGRAM_BRIDGE}/fortran/")
+  list(TRANSFORM _modules APPEND ".f90")
+  emagram_fortran_library(emagram_fortran ${_modules})
   target_link_libraries(emagram_fortran PUBLIC emagram)
   set_target_properties(emagram_fortran PROPERTIES EXPORT_NAME fortran)
   add_library(Emagram::fortran ALIAS emagram_fortran)

@@ -2,7 +2,7 @@
 
 set(_host "${EMAGRAM_ROOT}/hybrid/host")
 set(_modules fields clock parallel timers files columns forcing settings record restart history budgets radiation physics
-    emulator coupling noise step stop)
+    ledger log binding emulator coupling noise step stop)
 list(TRANSFORM _modules PREPEND "${_host}/host_")
 list(TRANSFORM _modules APPEND ".f90")
 

@@ -7,19 +7,27 @@ set(emagram_sources
     binding.cpp
     checks.cpp
     columns.cpp
+    constraint_accounts.cpp
     constraint_bounds.cpp
+    constraint_cloud_phase.cpp
     constraint_column_energy.cpp
+    constraint_downscaling.cpp
     constraint_entry.cpp
+    constraint_linear.cpp
     constraint_positivity.cpp
     constraint_precipitation.cpp
+    constraint_residual_levels.cpp
     constraint_shortwave.cpp
+    constraint_stratospheric_water.cpp
     constraint_upper_levels.cpp
     constraint_water_and_energy.cpp
     constraints.cpp
     dense_baseline.cpp
+    features.cpp
     instruction_set.cpp
     laws_baseline.cpp
     model.cpp
+    moist_entry.cpp
     plan.cpp
     sha256.cpp
     units.cpp

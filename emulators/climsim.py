@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -18,6 +19,27 @@ from .features import Feature
 
 TIME_STEP = 1200.0
 """Seconds between ClimSim's files."""
+
+InputKind = Literal["raw", "climate_invariant"]
+"""What the network sees of a set: ClimSim's own row, or one that a warmer climate hardly changes."""
+
+Source = tuple[str, tuple[str, ...]]
+"""A transform and ClimSim's names of what it reads."""
+
+_STATE = ("state_pmid", "state_t", "state_q0001")
+CLIMATE_INVARIANT: Mapping[str, Source] = {
+    "state_t": ("plume_buoyancy", _STATE),
+    "state_q0001": ("relative_humidity", _STATE),
+    "pbuf_LHFLX": ("scaled_latent_heat_flux", ("pbuf_LHFLX", *_STATE)),
+}
+"""ClimSim's inputs that have a climate-invariant form: its transform, and what that reads, in ClimSim's names."""
+
+_SOURCES: Mapping[str, Source] = {
+    "state_rh": ("climsim_relative_humidity", _STATE),
+    "state_qn": ("sum", ("state_q0002", "state_q0003")),
+    "liq_partition": ("liquid_fraction", ("state_t",)),
+}
+"""The same of what ClimSim computes before it packs a row."""
 
 CloudExponents = Mapping[str, Sequence[float]]
 """λ of 1 − e^(−λ q), one a level, by ClimSim's name of a cloud input."""
@@ -35,8 +57,14 @@ def climsim_spec(
     constants: Constants | None = None,
     zero_online_only: bool = True,
     cloud_exponents: CloudExponents | None = None,
+    inputs: InputKind = "raw",
 ) -> EmulatorSpec:
     """The emulator of a variable set: its features are a row of ClimSim's inputs, in ClimSim's order.
+
+    With climate-invariant inputs, the buoyancy of a plume stands where temperature would, relative humidity where
+    specific humidity would (sets with `state_rh` keep ClimSim's) and the latent heat flux over the saturation deficit
+    where the flux would (Beucler et al. 2024, doi:10.1126/sciadv.adj7250). All else is as in the set: surface pressure,
+    sunlight, the other fluxes, clouds, winds, gases, forcing and memory.
 
     Args:
         set_name: as in `VARIABLE_SETS`.
@@ -45,16 +73,21 @@ def climsim_spec(
         constants: of the host, E3SM's unless given.
         zero_online_only: make the features that a coupled run has no values for zero, and need no input for them.
         cloud_exponents: where given, cloud inputs of the set named in it enter as 1 − e^(−λ q).
+        inputs: "raw" as in the set, or "climate_invariant".
     Raises:
-        EmagramError: if there is no such set, or an exponent is for no input of it.
+        EmagramError: if there is no such set or kind of inputs, or an exponent is for no input of it.
     """
     variables = variable_set(set_name)
     exponents = cloud_exponents or {}
     for name in exponents:
         if name not in variables.inputs or name not in _CLOUD_FILES:
             raise EmagramError(f"cloud exponents: expected a cloud input of '{set_name}', got '{name}'")
-    zeroed = ONLINE_ONLY_ZERO if zero_online_only else ()
-    features = tuple(_feature(name, tuple(exponents.get(name, ())), name in zeroed) for name in variables.inputs)
+    if inputs not in get_args(InputKind):
+        raise EmagramError(f"inputs of '{set_name}': expected 'raw' or 'climate_invariant', got '{inputs}'")
+    # of the zeros any variable of the right size serves: its values do not matter
+    sources: dict[str, Source] = {name: ("zero", ("state_ps",)) for name in ONLINE_ONLY_ZERO if zero_online_only}
+    sources |= CLIMATE_INVARIANT if inputs == "climate_invariant" else {}
+    features = tuple(_feature(name, tuple(exponents.get(name, ())), sources) for name in variables.inputs)
     return EmulatorSpec(
         n_level,
         tuple(dict.fromkeys(name for feature in features for name in feature.inputs)),
@@ -99,15 +132,9 @@ def unpack_outputs(spec: EmulatorSpec, rows: Tensor) -> Fields:
     return {name: rows[:, at.start] if name in scalar else rows[:, at] for name, at in spec.output_slices()}
 
 
-def _feature(name: str, exponents: tuple[float, ...], is_zeroed: bool) -> Feature:
-    """How one input of a set comes from our variables."""
-    sources = {
-        "state_rh": ("climsim_relative_humidity", ("state_pmid", "state_t", "state_q0001")),
-        "state_qn": ("sum", ("state_q0002", "state_q0003")),
-        "liq_partition": ("liquid_fraction", ("state_t",)),
-    }
-    # any variable of the right size: its values do not matter
-    transform, aliases = ("zero", ("state_ps",)) if is_zeroed else sources.get(name, ("identity", (name,)))
+def _feature(name: str, exponents: tuple[float, ...], sources: Mapping[str, Source]) -> Feature:
+    """How one input of a set comes from our variables: as `sources` says before anything else."""
+    transform, aliases = sources.get(name) or _SOURCES.get(name, ("identity", (name,)))
     inputs = tuple(find(alias, "climsim").name for alias in aliases)
     return Feature("one_minus_exp", inputs, exponents) if exponents else Feature(transform, inputs)
 

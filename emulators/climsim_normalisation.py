@@ -137,7 +137,12 @@ def _check_spec(spec: EmulatorSpec, variables: VariableSet, n_level: int) -> Non
     expected = climsim_spec(variables.name, n_level=n_level)
     if len(spec.features) != len(variables.inputs) or spec.outputs != expected.outputs:
         raise EmagramError(f"{label}: expected an emulator of that set, got one with other features or outputs")
-    for name, feature in zip(variables.inputs, spec.features, strict=True):
+    for name, feature, raw in zip(variables.inputs, spec.features, expected.features, strict=True):
+        if feature.transform not in (raw.transform, *_RAW):
+            raise EmagramError(
+                f"{label}: expected '{name}' as ClimSim has it, which its files are for, got transform "
+                f"'{feature.transform}'; gather statistics from the training columns"
+            )
         if variables.name in _EXPONENTIAL and name in CLOUD_INPUTS and feature.transform not in _RAW:
             raise EmagramError(
                 f"{label}: expected '{name}' as 1 − e^(−λ q), which its files are for, got transform "

@@ -36,8 +36,6 @@ from .training.log import Log
 from .training.parallel import Parallel
 from .zonal_mean_figure import draw_zonal_means
 
-EXPORTABLE_TRANSFORMS = frozenset({"identity", "log", "relative_humidity"})
-"""Features that the native runtime knows."""
 CHECKED_COLUMNS = 512
 SELFTEST_COLUMNS = 64
 
@@ -88,7 +86,7 @@ class ClimsimStudy:
             EmagramError: if training fails or the exported file does not pass its self-test.
             OSError: if the folder cannot be written.
         """
-        members = self._train()
+        members = self.train()
         if not self.parallel.is_first:
             return {}
         evaluations = {climate: self._evaluate(members, climate) for climate in self.climates}
@@ -106,7 +104,8 @@ class ClimsimStudy:
                 if path.resolve() in seen:
                     raise EmagramError(f"climate '{climate}': expected files of its own, got '{path}' of training")
 
-    def _train(self) -> list[Member]:
+    def train(self) -> list[Member]:
+        """Every network with every seed, what is finished read and the rest trained; errors as `run`."""
         normalisation = self.config.build_normalisation(self.spec, self.streams["train"])
         for stream in self.streams.values():  # statistics of other data would show in the first batch
             normalisation.check_range(next(stream.batches(CHECKED_COLUMNS, seed=0)))
@@ -137,7 +136,7 @@ class ClimsimStudy:
         normalisation.apply(emulator)
         trainer = self.config.training.build(
             emulator,
-            self.config.objective.build(emulator),
+            self.config.objective.build(emulator, self.spec.constraints),
             train=self.streams["train"],
             validation=self.streams["validation"],
             seed=seed,
@@ -204,11 +203,9 @@ class ClimsimStudy:
 
     def _export(self, members: list[Member]) -> dict[str, Any]:
         """Write the best member that the native runtime can run as `best.emg`; what it is, or why there is none."""
-        unknown = {feature.transform for feature in self.spec.features} - EXPORTABLE_TRANSFORMS
         able = [member for member in members if is_exportable(member.emulator.network)]
-        if unknown or not able:
-            what = f"features {sorted(unknown)}" if unknown else "networks"
-            return {"file": None, "reason": f"the native runtime does not know these {what} yet"}
+        if not able:
+            return {"file": None, "reason": "the native runtime does not know these networks yet"}
         best = min(able, key=lambda member: member.validation_loss)
         export(
             best.emulator,

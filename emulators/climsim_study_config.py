@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..physics.errors import EmagramError
 from ..physics.variables import find
-from .climsim import climsim_spec, read_cloud_exponents
+from .climsim import InputKind, climsim_spec, read_cloud_exponents
 from .climsim_constraints import constrained
 from .climsim_normalisation import read_climsim_normalisation
 from .data.climsim_grid import ColumnGrid
@@ -18,6 +18,7 @@ from .data.climsim_stream import BUFFER_COLUMNS, ColumnStream
 from .emulator import EmulatorSpec
 from .networks import ClimsimMlpConfig, NetworkConfig
 from .statistics import Normalisation, stream_normalisation
+from .training.budget_objective import StudyObjectiveConfig
 from .training.objectives import NormalisedObjectiveConfig
 from .training.trainer import TrainingConfig
 
@@ -56,7 +57,7 @@ class RecordsConfig:
         grid: a grid file in ClimSim's form; our host leaves `grid.nc` in its run folder.
         prefix: of the files' names, where the folder holds several.
         time_step: [s] of the physics.
-        buffer_columns, workers, unreadable: of `data.climsim_stream.ColumnStream`.
+        buffer_columns, workers, unreadable, keep: of `data.climsim_stream.ColumnStream`.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class RecordsConfig:
     buffer_columns: int = BUFFER_COLUMNS
     workers: int = 0
     unreadable: Literal["error", "skip"] = "error"
+    keep: bool = False
 
     def build(self, spec: EmulatorSpec, grid: ColumnGrid) -> dict[str, ColumnStream]:
         """The streams of training, validation and test.
@@ -90,6 +92,7 @@ class RecordsConfig:
             buffer_columns=self.buffer_columns,
             workers=self.workers,
             unreadable=self.unreadable,
+            keep=self.keep,
         )
 
     @staticmethod
@@ -125,6 +128,9 @@ class ClimsimStudyConfig:
         name: of the exported model.
         records: to learn from and to test on.
         variables: a name in `data.climsim_sets.VARIABLE_SETS`.
+        inputs: what the networks see of it: "raw" as ClimSim packs it, or "climate_invariant", with the buoyancy of a
+            plume for temperature, relative humidity for specific humidity and the latent heat flux over the saturation
+            deficit for the flux; all else as it is. ClimSim has no normalisation for these.
         extra_outputs: learned beside those of the set, such as `cam_out_FSNT` and `cam_out_FLUT`, the fluxes at the top
             that our host records and ClimSim lacks: with them the energy of a column can be closed.
         constraints: what must hold in every column, names of `climsim_constraints.CLIMSIM_CONSTRAINTS`; the inputs that
@@ -134,16 +140,20 @@ class ClimsimStudyConfig:
         normalisation: ClimSim's folder of normalisation files; gathered from the training records without.
         networks: each is trained with each seed, and named by its kind.
         seeds: of the initial weights and the minibatches.
+        objective: "normalised", "energy" or "budgets", which learns to keep the budgets of the constraints; that asks
+            for `constrain = "prediction"`.
         heldout: other climates to test in.
     Raises:
-        EmagramError: if the variable set or a constraint is unknown, a constraint needs an output that is not there, or
-            a list is empty or repeats itself.
+        EmagramError: if the variable set, the kind of inputs or a constraint is unknown, a constraint needs an output
+            that is not there, ClimSim has no normalisation for the inputs or outputs, or a list is empty or repeats
+            itself.
     """
 
     name: str
     records: RecordsConfig
     task: Literal["climsim"]
     variables: str = "v1"
+    inputs: InputKind = "raw"
     extra_outputs: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     constrain: Literal["training", "prediction"] = "training"
@@ -151,7 +161,7 @@ class ClimsimStudyConfig:
     networks: tuple[NetworkConfig, ...] = (ClimsimMlpConfig(),)
     seeds: tuple[int, ...] = (0, 1, 2)
     heldout: tuple[ClimateConfig, ...] = ()
-    objective: NormalisedObjectiveConfig = field(default_factory=lambda: NormalisedObjectiveConfig("huber"))
+    objective: StudyObjectiveConfig = field(default_factory=lambda: NormalisedObjectiveConfig("huber"))
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
@@ -163,13 +173,15 @@ class ClimsimStudyConfig:
         for name, values in (lists | {"extra_outputs": outputs + self.extra_outputs}).items():
             if len(set(values)) < len(values):
                 raise EmagramError(f"study '{name}': expected distinct entries, got {values}")
-        self._completed(climsim_spec(self.variables, n_level=1, time_step=self.records.time_step))
+        self._completed(climsim_spec(self.variables, n_level=1, time_step=self.records.time_step, inputs=self.inputs))
         if self.constrain not in ("training", "prediction"):
             raise EmagramError(f"study 'constrain': expected 'training' or 'prediction', got '{self.constrain}'")
         if not kinds or not self.seeds:
             raise EmagramError("study: expected at least one network and one seed, got none")
         if self.normalisation and self.extra_outputs:
             raise EmagramError(f"study: expected only outputs that ClimSim normalises, got {self.extra_outputs}")
+        if self.normalisation and self.inputs != "raw":
+            raise EmagramError(f"study: expected inputs = 'raw' with ClimSim's 'normalisation', got '{self.inputs}'")
         rectified = any(isinstance(n, ClimsimMlpConfig) and n.scalar_output == "relu" for n in self.networks)
         if rectified and not self.normalisation:
             raise EmagramError("study: expected ClimSim's 'normalisation' for scalar_output = 'relu', got the records'")
@@ -186,7 +198,11 @@ class ClimsimStudyConfig:
         if self.normalisation and self.variables not in ("v1", "v2"):
             exponents = read_cloud_exponents(self.normalisation, self.variables)
         spec = climsim_spec(
-            self.variables, n_level=grid.n_level, time_step=self.records.time_step, cloud_exponents=exponents
+            self.variables,
+            n_level=grid.n_level,
+            time_step=self.records.time_step,
+            cloud_exponents=exponents,
+            inputs=self.inputs,
         )
         return self._completed(spec)
 

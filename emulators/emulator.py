@@ -52,13 +52,8 @@ class EmulatorSpec:
                 raise EmagramError(f"emulator: expected a name of the variables table, got '{name}'")
         for feature in self.features:
             self._require_inputs(feature.inputs, f"feature '{feature.transform}'")
-            if len({self.size(name) for name in feature.inputs}) > 1:
-                raise EmagramError(f"feature '{feature.transform}': expected inputs of one size, got {feature.inputs}")
-            if feature.parameters and len(feature.parameters) != self.feature_size(feature):
-                raise EmagramError(
-                    f"feature '{feature.transform}': expected {self.feature_size(feature)} parameters, "
-                    f"got {len(feature.parameters)}"
-                )
+            self.feature_size(feature)
+            feature.check_units([VARIABLES[name].unit for name in feature.inputs])
         for name, scale in self.scale_by.items():
             self._require_inputs((scale,), f"scale of output '{name}'")
             if name not in self.outputs or VARIABLES[scale].dimension != "column":
@@ -72,7 +67,7 @@ class EmulatorSpec:
 
     def feature_size(self, feature: Feature) -> int:
         """Number of values a column."""
-        return self.size(feature.inputs[0])
+        return feature.size([self.size(name) for name in feature.inputs])
 
     def input_slices(self) -> Iterator[tuple[str, slice]]:
         """Each input and its place among the input values, in order."""

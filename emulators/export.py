@@ -271,7 +271,8 @@ def _field_entry(spec: EmulatorSpec, name: str) -> dict[str, Any]:
 
 
 def _input_entry(spec: EmulatorSpec, name: str) -> dict[str, Any]:
-    return _field_entry(spec, name) | ({"monotonic": "increasing"} if name == LEVEL_ORDER_PROOF else {})
+    ordered = {LEVEL_ORDER_PROOF} | {feature.ordered_pressure for feature in spec.features}
+    return _field_entry(spec, name) | ({"monotonic": "increasing"} if name in ordered else {})
 
 
 def _by_column(value: Tensor) -> np.ndarray:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike, NDArray
 
-    from .model import Model
+    from .model import Columns, Model
 
 FIELD_ERROR = 7
 
@@ -28,6 +28,20 @@ COLUMN_STATUS = {
     18: "level_order",
     19: "non_finite_output",
 }
+
+
+#: When the residual of a budget is measured (EMAGRAM_STAGE_*).
+STAGES = ("predicted", "before", "after", "returned")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A column budget: a residual in `unit` that a constraint closes, met where it is at most `tolerance`."""
+
+    name: str
+    unit: str
+    constraint: str
+    tolerance: float
 
 
 @dataclass(frozen=True)
@@ -73,19 +87,53 @@ def budget(model: Model, dataset: xr.Dataset) -> xr.Dataset:
     """See `Model.budget`."""
     import xarray as xr
 
-    n_column = _check_variables(dataset, (*model.inputs, *model.outputs))
-    columns = model.columns(n_column)
-    for field in (*model.inputs, *model.outputs):
-        array, axes, unit = _as_bound(dataset, field)
-        columns.bind(field.name, array.copy(), axes, unit)  # the constraints close the copies
-    model.constrain(columns, n_column, model.time_step or 1.0)
+    columns, n_column = _constrained_copy(model, dataset)
     return xr.Dataset(
         {
-            name: ("column", columns.budget(name, n_column)[0], {"units": unit})
+            name: ("column", columns.budget_at(name, STAGES[0], n_column), {"units": unit})
             for name, unit in model.budget_units.items()
         },
         _of_columns(dataset),
     )
+
+
+def ledger(model: Model, dataset: xr.Dataset) -> xr.Dataset:
+    """See `Model.ledger`."""
+    import xarray as xr
+
+    columns, n_column = _constrained_copy(model, dataset)
+    variables: dict[str, Any] = {}
+    for budget in model.budget_table:
+        residual = np.stack([columns.budget_at(budget.name, stage, n_column) for stage in STAGES])
+        unmet = columns.unmet(budget.name, n_column).astype(np.int8)
+        variables[budget.name] = (("stage", "column"), residual, residual_attributes(budget))
+        variables[f"{budget.name}_unmet"] = ("column", unmet, unmet_attributes(budget))
+    return xr.Dataset(variables, {**_of_columns(dataset), "stage": list(STAGES)})
+
+
+def _constrained_copy(model: Model, dataset: xr.Dataset) -> tuple[Columns, int]:
+    """The columns of a dataset after `constrain`, which closed copies of its outputs, and their number."""
+    n_column = _check_variables(dataset, (*model.inputs, *model.outputs))
+    columns = model.columns(n_column)
+    for field in (*model.inputs, *model.outputs):
+        array, axes, unit = _as_bound(dataset, field)
+        columns.bind(field.name, array.copy(), axes, unit)
+    model.constrain(columns, n_column, model.time_step or 1.0)
+    return columns, n_column
+
+
+def residual_attributes(budget: Budget) -> dict[str, str]:
+    """CF attributes of a variable of residuals."""
+    return {"units": budget.unit, "long_name": f"residual of {budget.name.replace('_', ' ')}"}
+
+
+def unmet_attributes(budget: Budget, dtype: type[np.signedinteger[Any]] = np.int8) -> dict[str, ArrayLike]:
+    """CF flag attributes of a variable, of a type, that says where a budget is unmet."""
+    return {
+        "long_name": f"whether {budget.name.replace('_', ' ')} is unmet",
+        "flag_values": np.array([0, 1], dtype=dtype),
+        "flag_meanings": "met unmet",
+    }
 
 
 def status_attributes() -> dict[str, ArrayLike]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _bridge
-from .dataset import FIELD_ERROR, Field, budget, predict
+from .dataset import FIELD_ERROR, STAGES, Budget, Field, budget, ledger, predict
 from .errors import BridgeError
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ _bridge.set_error_type(BridgeError)
 POLICIES = {"error": 0, "mask": 1, "clip": 2}
 ROLES = {"column": 1, "column_1": 1, "column_2": 2, "level": 3, "interface": 3, "neighbour": 4}
 DIMENSIONS = ("column", "layer", "interface")
-STAGES = ("predicted", "before", "after", "returned")
-"""When a residual is measured: before the first constraint, just before and just after its own, after the last."""
 ARGUMENT_ERROR, FILE_ERROR = 1, 2
 
 
@@ -35,6 +33,7 @@ def open(
     allow_other_dt: bool = False,
     defer_constraints: bool = False,
     extrapolation_margin: float = 0.0,
+    measure_only: bool = False,
 ) -> Model:
     """Open a model file, verify its checksums and replay its self-test.
 
@@ -47,6 +46,7 @@ def open(
         defer_constraints: leave the constraints to `Columns.constrain`.
         extrapolation_margin: [1] of the width of the training range of a field by which an input may lie outside the
             range of its level before its column counts as extrapolated.
+        measure_only: residuals are measured, and no constraint changes anything.
     Raises:
         BridgeError: if the file cannot be read or is not a sound model file, on all ranks alike.
 
@@ -61,7 +61,8 @@ def open(
     content = _read(Path(path)) if comm is None or comm.rank == 0 else b""
     if comm is not None:
         content = comm.bcast(content, root=0)
-    opened = _open(content, path, (POLICIES[policy], allow_other_dt, defer_constraints, extrapolation_margin))
+    options = (POLICIES[policy], allow_other_dt, defer_constraints, extrapolation_margin, measure_only)
+    opened = _open(content, path, options)
     failures = [opened if isinstance(opened, BridgeError) else None]
     if comm is not None:
         failures = comm.allgather(failures[0])
@@ -81,7 +82,7 @@ def _read(path: Path) -> bytes | BridgeError:
 
 
 def _open(
-    content: bytes | BridgeError, path: str | Path, options: tuple[int, bool, bool, float]
+    content: bytes | BridgeError, path: str | Path, options: tuple[int, bool, bool, float, bool]
 ) -> _bridge.Model | BridgeError:
     if isinstance(content, BridgeError):
         return content
@@ -106,7 +107,8 @@ class Model:
         fields = [_field(row, entry) for row, entry in zip(description["fields"], entries, strict=True)]
         self.inputs = tuple(fields[: len(self.manifest["inputs"])])
         self.outputs = tuple(fields[len(self.manifest["inputs"]) :])
-        self.budget_units: dict[str, str] = _budget_units(self.manifest["constraints"])
+        self.budget_table = tuple(Budget(*row) for row in description["budgets"])
+        self.budget_units: dict[str, str] = {budget.name: budget.unit for budget in self.budget_table}
         self.budgets: tuple[str, ...] = tuple(self.budget_units)
 
     def __repr__(self) -> str:
@@ -183,6 +185,30 @@ class Model:
         True
         """
         return budget(self, dataset)
+
+    def ledger(self, dataset: xr.Dataset) -> xr.Dataset:
+        """Residuals of each of the model's column budgets at every stage of its constraints, and where one is unmet.
+
+        Args:
+            dataset: every input and output by name, as `predict` takes and returns them. It is not changed. Of outputs
+                that `predict` closed already, little is left to do; what the network said before them is in those of a
+                model opened with measure_only.
+        Returns:
+            for each budget its residual (stage, column) in its unit: as the outputs are (predicted), just before its
+            own constraint (before), just after it (after), and after the last (returned); and `<budget>_unmet`
+            (column), 1 where its constraint cannot hold.
+        Raises:
+            BridgeError: a variable is missing, has other dimensions, sizes or units, or is not finite.
+
+        >>> raw = columns.assign(emagram.open(model_file, measure_only=True).predict(columns))
+        >>> found = emagram.open(model_file).ledger(raw)
+        >>> largest = abs(found["longwave"]).max("column")  # [W m-2]
+        >>> bool(largest.sel(stage="before") > 0.1), bool(largest.sel(stage="after") < 1e-9)
+        (True, True)
+        >>> int(found["longwave_unmet"].sum())
+        0
+        """
+        return ledger(self, dataset)
 
     def close(self) -> None:
         """Give the memory back; later calls raise."""
@@ -275,14 +301,6 @@ class Columns:
     def timers(self) -> Mapping[str, float]:
         """Calls, columns, rejected columns, and seconds in gather, network, constraints and scatter."""
         return self._handle.timers()
-
-
-def _budget_units(constraints: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Unit of each budget by name, in the order of the library, which has checked the names."""
-    budgets = [
-        budget for law in constraints for budget in ((law,) if law["type"] == "column_energy" else law["budgets"])
-    ]
-    return {budget["name"]: budget["unit"] for budget in budgets}
 
 
 def _field(row: tuple[Any, ...], entry: Mapping[str, Any]) -> Field:

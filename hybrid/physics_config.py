@@ -86,6 +86,8 @@ class CoupledPhysicsConfig:
         extrapolation_margin: [1] of the width of the training range of a variable by which an input may lie outside the
             range of its level before the column counts as extrapolated.
         reject_extrapolated: extrapolated columns fall back to the host's physics.
+        constraints: whether the model file's constraints close the columns ("enforce") or are only measured
+            ("measure"); then nothing closes, and the host fills up water below zero, as models without constraints do.
         variables: what is taken from the emulator, some of `VARIABLES`; all without.
     Raises:
         EmagramError: if the spin-up is negative or a variable is unknown or stands twice.
@@ -96,6 +98,7 @@ class CoupledPhysicsConfig:
     on_invalid: Literal["mask", "clip", "error"] = "mask"
     extrapolation_margin: float = 0.0
     reject_extrapolated: bool = False
+    constraints: Literal["enforce", "measure"] = "enforce"
     variables: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -125,6 +128,7 @@ class CoupledPhysicsConfig:
             "source": "emulator",
             "on_invalid": self.on_invalid,
             "reject_extrapolated": self.reject_extrapolated,
+            "constraints": self.constraints,
             "extrapolation_margin": self.extrapolation_margin,
             "coupling%spin_up": self.spin_up_days * SECONDS_PER_DAY // time_step,
         }

@@ -12,6 +12,7 @@ from ..emulators.run_folder import CONFIGURATION_NAME
 from .judging.judgement import Judgement
 from .markup import fixed, judged, scientific, text
 from .page import write_page
+from .report_corrections import budgets_table, regimes_table
 from .report_demo import demo_flow, demo_notices, demo_section, repeat_demo
 from .report_figures import draw_figures
 from .report_tables import (
@@ -95,6 +96,9 @@ def _sections(judgement: Judgement, run: Path) -> dict[str, str]:
         "budgets": closure_table(judgement) + figures["residuals"] + figures["conservation"] + drift_table(judgement),
         "growth": _growth(judgement) + figures["error-growth"],
         "interventions": _interventions(judgement) + figures["interventions"] + worst_columns_table(judgement),
+        "corrections": (
+            budgets_table(judgement) + figures["corrections"] + figures["regimes"] + regimes_table(judgement)
+        ),
         "speed": figures["speed"] + speed_table(judgement),
     }
     return {name: section or NOTHING for name, section in sections.items()}
@@ -209,19 +213,27 @@ def _interventions(judgement: Judgement) -> str:
     done = judgement.interventions
     if done is None:
         return "<p>No emulator was at work in the compared days.</p>"
-    corrected = ", ".join(
-        f"{percent(share)} of the {text(name.replace('_', ' '))} tendency"
-        for name, share in done.correction_fraction.items()
-        if share is not None
-    )
     return (
         f"<p>Rejected: {percent(done.rejected_fraction)} of columns and steps, in {done.rejected_columns} columns at "
         f"least once, on the worst day {percent(done.largest_rejected_fraction)}. Extrapolated: "
-        f"{percent(done.extrapolated_fraction)}. Corrected by the constraints, in the mean of magnitudes: "
-        f"{corrected or 'nothing'}. Before the constraints the mean residual of a column was "
-        f"{value(done.mean_residual_before_energy_w_m2)} W m⁻² and "
+        f"{percent(done.extrapolated_fraction)}. {_corrected(judgement)} Before the constraints "
+        f"the mean residual of a column was {value(done.mean_residual_before_energy_w_m2)} W m⁻² and "
         f"{scientific(done.mean_residual_before_water_kg_m2_s)} kg m⁻² s⁻¹.</p>"
     )
+
+
+def _corrected(judgement: Judgement) -> str:
+    done = judgement.interventions
+    if done is None:
+        return ""
+    if judgement.corrections is not None and not judgement.corrections.enforced:
+        return "The constraints were measured and not enforced: they corrected nothing."
+    parts = [
+        f"{percent(share)} of the {text(name.replace('_', ' '))} tendency"
+        for name, share in done.correction_fraction.items()
+        if share is not None
+    ]
+    return f"Corrected by the constraints, in the mean of magnitudes: {', '.join(parts) or 'nothing'}."
 
 
 def _limits(judgement: Judgement, case: Mapping[str, Any]) -> str:

@@ -59,11 +59,19 @@ CAPTIONS = {
         "Share of rejected and extrapolated columns by latitude and day, and the mean size of the constraints' "
         "corrections beside that of the emulator's tendencies by pressure."
     ),
+    "corrections": (
+        "Mean magnitude of what the constraints change in a step, and its share of the tendency that comes of it, dark "
+        "where it is large. Shares are large where little happens; look where both are."
+    ),
+    "regimes": (
+        "Left: the same in vertical integrals, by regime with its share of columns and steps. Right: how far each "
+        "budget is from holding just before its own constraint; exact zeros are not drawn."
+    ),
     "speed": "Time of one rank for a step of a column, by part of the step.",
 }
 ORDER = (
     *("time-series", "zonal-bias", "level-profiles", "scores", "precipitation"),
-    *(RESIDUALS, "conservation", "error-growth", "interventions", "speed"),
+    *(RESIDUALS, "conservation", "error-growth", "interventions", "corrections", "regimes", "speed"),
 )
 """Of the figures on the page."""
 

@@ -131,6 +131,8 @@ def _closure(judgement: Judgement) -> str:
 
 def _before(judgement: Judgement) -> str:
     closure = judgement.conservation
+    if judgement.corrections is not None and not judgement.corrections.enforced:
+        return ": the constraints were measured and not enforced"
     if closure is None or closure.residual_before_energy_w_m2 is None or closure.residual_before_water_kg_m2_s is None:
         return ""
     done = judgement.interventions

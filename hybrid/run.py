@@ -27,10 +27,13 @@ from .coupled_model import MODEL_NAME, check_model, keep_model
 from .equilibrium import judge_equilibrium
 from .host_output import Stop, read_budgets, read_stop, read_timers, state_sha256
 from .initial_state import make_initial_state, write_initial_state
-from .physics_config import CoupledPhysicsConfig
+from .ledger import ledger_of
+from .physics_config import SECONDS_PER_DAY, CoupledPhysicsConfig
 
 PROGRAM = "emagram-host"
 NAMELIST_NAME = "case.nml"
+LOGGED = "log: "
+"""How lines of the host begin that are for the log alone."""
 CHANGEABLE = ("days", "chunk", "restart_days", "equilibrium_days")
 """What a run that is continued may have otherwise than it began."""
 
@@ -213,9 +216,9 @@ def _start(command: list[str], log: Path, days: int) -> None:
     if host.returncode != 0:
         sentence = said(lines, host.returncode)
         with contextlib.suppress(OSError):  # a full disk is what the host's sentence is about
-            append_log(log, lines)
+            append_log(log, [line.removeprefix(LOGGED) for line in lines])
         raise EmagramError(sentence)
-    append_log(log, [*lines, f"{days} days done\n"])
+    append_log(log, [*(line.removeprefix(LOGGED) for line in lines), f"{days} days done\n"])
 
 
 def said(lines: list[str], status: int) -> str:
@@ -223,7 +226,8 @@ def said(lines: list[str], status: int) -> str:
     for line in lines:
         if line.startswith(f"{PROGRAM}: "):
             return line.removeprefix(f"{PROGRAM}: ").strip()
-    first = next((line.strip() for line in lines if any(map(str.isalpha, line))), "no word")
+    words = (line.strip() for line in lines if any(map(str.isalpha, line)) and not line.startswith(LOGGED))
+    first = next(words, "no word")
     return f"{PROGRAM}: ended with status {status} and '{first}'"
 
 
@@ -279,6 +283,8 @@ def _summarise_emulator(case: CaseConfig, folder: Path, stop: Stop | None) -> di
     def largest(name: str) -> float | None:
         return max(budgets.get(name, [])[online], default=None)
 
+    ledger = ledger_of({name: values[online] for name, values in budgets.items()})
+    of_a_day = case.grid.build().n_column * SECONDS_PER_DAY // case.time_step
     end = case.days if stop is None else stop.day
     return {
         "stopped": None if stop is None else asdict(stop),
@@ -289,6 +295,12 @@ def _summarise_emulator(case: CaseConfig, folder: Path, stop: Stop | None) -> di
         "residual_before_energy_w_m2": largest("residual_before_energy_w_m2"),
         "rejected_fraction": mean("emulator_rejected_fraction"),
         "extrapolated_fraction": mean("emulator_extrapolated_fraction"),
+        "constraints": case.physics.constraints,
+        "unmet_fraction": {budget.name: budget.unmet_fraction(of_a_day) for budget in ledger},
+        "budget_residuals": {
+            budget.name: {"unit": budget.unit, "before": budget.largest_before, "after": budget.largest_after}
+            for budget in ledger
+        },
     }
 
 

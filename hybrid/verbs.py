@@ -16,6 +16,8 @@ from ..emulators.climsim_evaluation import EvaluationOptions, evaluate_columns
 from ..emulators.climsim_scores import Evaluation
 from ..emulators.climsim_study import ClimsimStudy
 from ..emulators.climsim_study_config import PRESENT, ClimsimStudyConfig
+from ..emulators.conservation_config import ConservationConfig
+from ..emulators.conservation_study import ConservationStudy
 from ..emulators.data.climsim_grid import built_in_grid, read_climsim_grid
 from ..emulators.data.climsim_series import find_series
 from ..emulators.data.climsim_stream import ColumnStream
@@ -46,21 +48,26 @@ PRINTED_SCORES = {
 }
 
 
-Study = ExperimentConfig | ClimsimStudyConfig
-STUDIES: dict[str, type[Study]] = {"radiation": ExperimentConfig, "climsim": ClimsimStudyConfig}
+Study = ExperimentConfig | ClimsimStudyConfig | ConservationConfig
+STUDIES: dict[str, type[Study]] = {
+    "radiation": ExperimentConfig,
+    "climsim": ClimsimStudyConfig,
+    "conservation": ConservationConfig,
+}
 """By the key `task` of a configuration."""
 
 
 def train(config: Path | str | Study, output: Path | str | None = None) -> Path:
     """Train, score and export what a configuration describes; an interrupted run continues.
 
-    Started by torchrun, the processes share every step of a study of the task `climsim`.
+    Started by torchrun, the processes share every step of a study of the tasks `climsim` and `conservation`.
 
     Args:
         config: a TOML file or what it holds.
         output: the run folder, by default `runs/<name>`.
     Returns:
-        the run folder, with `best.emg`, `summary.json`, `scores.csv`, pictures, logs and checkpoints.
+        the run folder, with `best.emg`, `summary.json`, `scores.csv`, pictures, logs and checkpoints; of the task
+        `conservation` with `skill.csv` and `skill.png`, and no model.
     Raises:
         EmagramError: if the configuration or the data cannot be used, or the folder holds another run.
         OSError: if the folder cannot be written or the disk is full.
@@ -75,6 +82,8 @@ def train(config: Path | str | Study, output: Path | str | None = None) -> Path:
     with from_environment() as parallel:
         if isinstance(config, ClimsimStudyConfig):
             ClimsimStudy(config, folder, parallel).run()
+        elif isinstance(config, ConservationConfig):
+            ConservationStudy(config, folder, parallel).run()
         elif parallel.world > 1:
             raise EmagramError(f"study '{config.name}': expected one process, since it is small, got {parallel.world}")
         else:
@@ -171,6 +180,10 @@ def inspect(path: Path, *, manifest: bool = False) -> str:
         f"trained on  {model.manifest['training']['columns']} columns",
         f"closes      {', '.join(model.budgets) or 'nothing'}",
     ]
+    if model.budget_table:
+        lines += ["budgets:"] + [
+            f"  {b.name}  [{b.unit}]  by {b.constraint}, met up to {b.tolerance:g}" for b in model.budget_table
+        ]
     for title, fields in (("inputs", model.inputs), ("outputs", model.outputs)):
         lines += [f"{title}:"] + [f"  {f.name}  [{f.unit}]  {f.dimension}, {f.size}" for f in fields]
     return "\n".join([*lines, "checksums and self-test passed"])
@@ -179,7 +192,9 @@ def inspect(path: Path, *, manifest: bool = False) -> str:
 def print_scores(folder: Path) -> None:
     """The table of a run: mean over seeds and its spread, on columns that were held out."""
     summary = json.loads((folder / "summary.json").read_text())
-    if "variables" in summary:
+    if "skill" in summary:
+        _print_skill(summary)
+    elif "variables" in summary:
         _print_climsim_scores(summary)
     else:
         _print_radiation_scores(summary)
@@ -200,6 +215,25 @@ def _print_climsim_scores(summary: Mapping[str, Any]) -> None:
         columns = summary["columns"][climate]
         what = "test times" if climate == PRESENT else "another climate"
         print_table(rows, title=f"{climate}, {what} ({columns} columns): R² about the mean of each cell")
+
+
+def _print_skill(summary: Mapping[str, Any]) -> None:
+    """Skill and residual of every variant in every climate."""
+    for climate, truth in summary["truth"].items():
+        rows = [
+            {
+                "variant": row["variant"],
+                "inputs": row["inputs"].removeprefix("climate_"),
+                "MSE": f"{row['mse_mean']:.4g} ± {row['mse_spread']:.1g}",
+                "change": f"{100.0 * row['mse_change']:+.1f} %",
+                "R²": f"{row['r2_mean']:.4f}",
+                "P": f"{row['residual_mean']:.2g}",
+            }
+            for row in summary["skill"]
+            if row["climate"] == climate
+        ]
+        title = f"{climate}, {truth['columns']} columns (P of the records {truth['residual']:.2g}): W² m⁻⁴"
+        print_table(rows, title=title)
 
 
 def _print_radiation_scores(summary: Mapping[str, Any]) -> None:

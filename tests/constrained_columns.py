@@ -65,6 +65,8 @@ STILL_ALOFT: tuple[Constraint, ...] = (
     replace(WATER_AND_ENERGY, top_pressure=UPPER.top_pressure),
 )
 """The same, with no water moved in the layers that are upper for the first."""
+TYPES = tuple(str(constraint.to_manifest()["type"]) for constraint in SEQUENCE)
+"""Of that sequence, which closes columns and bounds them; other types are alternatives or come besides."""
 OUTPUTS = tuple(dict.fromkeys(name for constraint in SEQUENCE for name in constraint.outputs))
 
 KINDS = (

@@ -41,11 +41,17 @@ SCALARS = {
 }
 EMULATOR_SCALARS = (
     *("emulator_share", "emulator_rejected", "emulator_extrapolated"),
-    *("energy_residual_before_constraints", "water_residual_before_constraints"),
+    *("energy_residual_before_constraints", "water_residual_before_constraints", "open_ocean_area_fraction"),
 )
+BUDGETS = {"column_water": "kg_m2_s", "column_energy": "w_m2"}
+BY_REGIME = (
+    *("emulated_steps", "heating_correction", "heating_tendency", "moistening_correction", "moistening_tendency"),
+    *(f"{what}_{name}" for name in BUDGETS for what in ("residual_before", "unmet")),
+)
+N_CLASS = 4
 EMULATOR_PROFILES = tuple(
     f"{name}_{what}"
-    for what in ("tendency_emulator", "correction")
+    for what in ("tendency_emulator", "correction", "tendency_magnitude")
     for name in ("air_temperature", "specific_humidity")
 )
 STOP: dict[str, Any] = {
@@ -82,7 +88,8 @@ def made_up_fields(n_record: int, seed: int = 0) -> Fields:
     fields = {n: random.normal(*v, (n_record, N_LEVEL, N_COLUMN)) for n, v in PROFILES.items()}
     fields |= {n: random.normal(*v, (n_record, N_COLUMN)) for n, v in SCALARS.items()}
     fields |= {n: np.zeros((n_record, N_COLUMN)) for n in EMULATOR_SCALARS}
-    return fields | {n: np.zeros((n_record, N_LEVEL, N_COLUMN)) for n in EMULATOR_PROFILES}
+    fields |= {n: np.zeros((n_record, N_LEVEL, N_COLUMN)) for n in EMULATOR_PROFILES}
+    return fields | {f"{n}_by_regime": np.zeros((n_record, N_CLASS, N_COLUMN)) for n in BY_REGIME}
 
 
 def made_up_run(
@@ -120,7 +127,7 @@ def made_up_run(
 
 def write_history(path: Path, fields: Fields, days: int) -> None:
     with netCDF4.Dataset(path, "w", format="NETCDF3_64BIT_OFFSET") as file:
-        sizes = {"time": None, "ncol": N_COLUMN, "lev": N_LEVEL, "ilev": N_LEVEL + 1}
+        sizes = {"time": None, "ncol": N_COLUMN, "lev": N_LEVEL, "ilev": N_LEVEL + 1, "regime": N_CLASS}
         for name, size in sizes.items():
             file.createDimension(name, size)
         columns = {"lat": GRID.latitude, "lon": GRID.longitude, "area": GRID.area}
@@ -132,7 +139,8 @@ def write_history(path: Path, fields: Fields, days: int) -> None:
         file.createVariable("time", "f8", ("time",))[:n_record] = days * np.arange(1.0, n_record + 1)
         file.createVariable("days_in_mean", "f8", ("time",))[:n_record] = days
         for name, values in fields.items():
-            dimensions = ("time", "lev", "ncol") if values.ndim == 3 else ("time", "ncol")
+            of_column = "regime" if name.endswith("_by_regime") else "lev"
+            dimensions = ("time", of_column, "ncol") if values.ndim == 3 else ("time", "ncol")
             file.createVariable(name, "f8", dimensions)[:n_record] = values
 
 
@@ -145,6 +153,8 @@ def write_budgets(path: Path, days: int, **columns: list[float]) -> None:
         *("residual_before_energy_w_m2", "residual_before_water_kg_m2_s"),
         *("emulator_rejected_fraction", "emulator_extrapolated_fraction"),
     )
+    for name, unit in BUDGETS.items():
+        names += (f"budget_unmet_{name}", f"budget_before_{name}_{unit}", f"budget_after_{name}_{unit}")
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["day", *names])

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from constrained_columns import TYPES
 from emagram.emulators.baselines import ridge_regression
 from emagram.emulators.climsim import climsim_spec
-from emagram.emulators.climsim_constraints import CLIMSIM_CONSTRAINTS, constrained
+from emagram.emulators.climsim_constraints import constrained
 from emagram.emulators.data.climsim_grid import read_climsim_grid
 from emagram.emulators.data.climsim_series import find_series
 from emagram.emulators.data.climsim_stream import ColumnStream
@@ -27,7 +28,7 @@ EXTRA_OUTPUTS = tuple(find(name, "climsim").name for name in ("cam_out_FSNT", "c
 
 
 def write_linear_model(
-    folder: Path, *, constraints: Sequence[str] = tuple(CLIMSIM_CONSTRAINTS), extra: Sequence[str] = EXTRA_OUTPUTS
+    folder: Path, *, constraints: Sequence[str] = TYPES, extra: Sequence[str] = EXTRA_OUTPUTS
 ) -> Path:
     """Record the small case for two days, fit a ridge regression to it, export it as `linear.emg` in the folder."""
     records = folder / "records"

@@ -55,6 +55,8 @@ class ColumnStream:
         workers: processes that read ahead; 0 reads in this one.
         unreadable: "error" raises at the first file that cannot be used; "skip" leaves out the steps that need it,
             logs it and lists it in `skipped`.
+        keep: hold all columns in memory once they are read, 8 bytes a value, for series that fit and are passed over
+            again and again; order and values are the same.
     Raises:
         EmagramError: if the levels or the time step are others, a needed step is not recorded, or an option is none of
             the above.
@@ -69,6 +71,7 @@ class ColumnStream:
         buffer_columns: int = BUFFER_COLUMNS,
         workers: int = 0,
         unreadable: Literal["error", "skip"] = "error",
+        keep: bool = False,
     ) -> None:
         if grid.n_level != spec.n_level:
             raise EmagramError(f"column stream: expected a grid of {spec.n_level} levels, got {grid.n_level}")
@@ -85,6 +88,7 @@ class ColumnStream:
         self.buffer_columns, self.workers, self.unreadable = buffer_columns, workers, unreadable
         self.skipped: dict[Path, str] = {}
         """Files that were passed over, and why; filled while reading."""
+        self._kept: dict[int, Array] | None = {} if keep else None
         self._names = tuple(dict.fromkeys((*spec.inputs, *spec.outputs)))
         self._require_previous()
         width = sum(spec.size(name) for name in self._names)
@@ -125,18 +129,25 @@ class ColumnStream:
 
     def _blocks(self, times: Sequence[int]) -> Iterator[tuple[int, Array]]:
         """Each step that can be read, as rows of values (n_column, width)."""
+        if self._kept:
+            yield from ((time, self._kept[time]) for time in times if time in self._kept)
+            return
         places = needs(self._names)
         tasks = [self._files(time, places) for time in times]
-        n_read = 0
+        kept, n_read = {}, 0
         for time, block in zip(times, read_blocks(self._reader, tasks, workers=self.workers), strict=True):
             if isinstance(block, Unreadable):
                 self._pass_over(block)
             else:
                 n_read += 1
+                if self._kept is not None:
+                    kept[time] = block.copy()
                 yield time, block
         if not n_read:
             first = next(iter(self.skipped.values()))
             raise EmagramError(f"column stream: expected a readable step of {len(times)}, got none; the first: {first}")
+        if self._kept is not None:
+            self._kept = kept
 
     def _pass_over(self, file: Unreadable) -> None:
         if self.unreadable == "error":

@@ -1,6 +1,7 @@
 """The log of a training: one row for every epoch, as CSV and as JSON lines."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..atomic import write_atomically
@@ -21,6 +22,11 @@ MEASURED = ("columns_per_second", "seconds")
 """Columns that differ when the same training is run again; all others have the same bits."""
 
 Log = list[dict[str, float]]
+
+
+def parts_of_loss(names: Sequence[str], losses: Sequence[float]) -> dict[str, float]:
+    """Columns that follow the others where the loss has parts: `train_<name>`, mean over the columns; else none."""
+    return {f"train_{name}": loss for name, loss in zip(names, losses, strict=True)} if len(names) > 1 else {}
 
 
 def epochs_since_best(log: Log) -> int:

@@ -1,31 +1,72 @@
 """What training minimises, computed after the constraints that the emulator has while it is trained."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from ...physics.constraints import Constraint
 from ...physics.errors import EmagramError
 from ...physics.units import SECONDS_PER_DAY
 from ...physics.variables import VARIABLES
 from ..emulator import ColumnEmulator, EmulatorSpec
+from .combination import Combination, WeightedSum
+
+Fields = Mapping[str, Tensor]
 
 
 class Objective(Protocol):
-    """A loss of outputs: the mean over columns of a number for each, so that losses of batches add up."""
+    """Losses of outputs, each the mean over columns of a number for each, so that losses of batches add up."""
 
     @property
-    def config(self) -> Any:
-        """The frozen dataclass that built it; a checkpoint of another one is not continued."""
+    def names(self) -> tuple[str, ...]:
+        """Of its losses, as in the log."""
         ...
 
-    def __call__(
-        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Mapping[str, Tensor]
-    ) -> Tensor:
-        """The loss [1], a scalar, of float64 fields (n_column,) or (n_column, size) in units of the table."""
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What it is, as plain JSON values: a checkpoint of another one is not continued."""
         ...
+
+    def combination(self) -> Combination:
+        """A new combination of its losses into one gradient, as at the start of a training."""
+        ...
+
+    def losses(self, outputs: Fields, targets: Fields, inputs: Fields) -> Tensor:
+        """The losses (n_loss,) of float64 fields (n_column,) or (n_column, size) in units of the table."""
+        ...
+
+    def __call__(self, outputs: Fields, targets: Fields, inputs: Fields) -> Tensor:
+        """One scalar of the losses, by which epochs are compared."""
+        ...
+
+
+class SingleLoss(ABC):
+    """An objective of one loss, which is what its call returns."""
+
+    names = ("loss",)
+    config: Any
+    """The frozen dataclass that built it."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Its configuration."""
+        return asdict(self.config)
+
+    def combination(self) -> Combination:
+        """The loss itself."""
+        return WeightedSum(torch.ones(1))
+
+    def losses(self, outputs: Fields, targets: Fields, inputs: Fields) -> Tensor:
+        """The loss, (1,)."""
+        return self(outputs, targets, inputs).reshape(1)
+
+    @abstractmethod
+    def __call__(self, outputs: Fields, targets: Fields, inputs: Fields) -> Tensor:
+        """The loss, a scalar."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +95,7 @@ class RadiationObjectiveConfig:
         return RadiationObjective(self, emulator.spec)
 
 
-class RadiationObjective:
+class RadiationObjective(SingleLoss):
     """L = Σ_heating Σ_k w_k ρ(86400 Δh_k) + mean_fluxes ρ(ΔF / s), w_k = Δp_k / Σ Δp, mean over columns.
 
     ρ(e) = (1 − α) e² + α |e|, Δ is prediction minus truth, s the flux scale.
@@ -62,6 +103,8 @@ class RadiationObjective:
     Raises:
         EmagramError: if an output is neither a heating rate of layers [K s-1] nor a flux of the column [W m-2].
     """
+
+    config: RadiationObjectiveConfig
 
     def __init__(self, config: RadiationObjectiveConfig, spec: EmulatorSpec) -> None:
         kinds = {name: (VARIABLES[name].dimension, VARIABLES[name].unit) for name in spec.outputs}
@@ -72,9 +115,7 @@ class RadiationObjective:
             raise EmagramError(f"objective: expected heating rates and fluxes, got output '{other[0]}'")
         self.config = config
 
-    def __call__(
-        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Mapping[str, Tensor]
-    ) -> Tensor:
+    def __call__(self, outputs: Fields, targets: Fields, inputs: Fields) -> Tensor:
         """The loss [1], a scalar.
 
         Args:
@@ -109,6 +150,23 @@ class OutputWeight:
             raise EmagramError(f"weight of output '{self.output}': expected no negative number, got {self.weight}")
 
 
+def output_weights(weights: tuple[OutputWeight, ...], spec: EmulatorSpec) -> Tensor:
+    """Weights of the packed output values that add up to 1, (Σ sizes,), float64.
+
+    Raises:
+        EmagramError: if a weight names no output, or nothing has a weight.
+    """
+    of_output = {entry.output: entry.weight for entry in weights}
+    other = [name for name in of_output if name not in spec.outputs]
+    if other:
+        raise EmagramError(f"objective 'weights': expected outputs of the emulator, got '{other[0]}'")
+    values = [torch.full((spec.size(name),), of_output.get(name, 1.0), dtype=torch.float64) for name in spec.outputs]
+    weight = torch.cat(values)
+    if not bool(weight.sum() > 0.0):
+        raise EmagramError("objective 'weights': expected an output that counts, got none")
+    return weight / weight.sum()
+
+
 @dataclass(frozen=True)
 class NormalisedObjectiveConfig:
     """A loss of outputs in the units in which the network returns them, for any emulator.
@@ -135,12 +193,13 @@ class NormalisedObjectiveConfig:
         if len(set(names)) < len(names):
             raise EmagramError(f"objective 'weights': expected every output once, got {names}")
 
-    def build(self, emulator: ColumnEmulator) -> "NormalisedObjective":
-        """The objective of an emulator with its normalisation as it is now."""
+    def build(self, emulator: ColumnEmulator, laws: tuple[Constraint, ...] = ()) -> "NormalisedObjective":
+        """The objective of an emulator with its normalisation as it is now; laws count for nothing in it."""
+        del laws
         return NormalisedObjective(self, emulator)
 
 
-class NormalisedObjective:
+class NormalisedObjective(SingleLoss):
     """L = Σ_v w_v ρ(e_v) / Σ_v w_v over the packed output values v, mean over columns; e_v = (y_v − t_v) / (σ_v s).
 
     y are the outputs, closed where the emulator has constraints, t the targets, σ the emulator's output scales and s
@@ -151,23 +210,14 @@ class NormalisedObjective:
         EmagramError: if a weight names no output, or nothing has a weight.
     """
 
+    config: NormalisedObjectiveConfig
+
     def __init__(self, config: NormalisedObjectiveConfig, emulator: ColumnEmulator) -> None:
         self.config, self.spec = config, emulator.spec
-        weights = {entry.output: entry.weight for entry in config.weights}
-        other = [name for name in weights if name not in self.spec.outputs]
-        if other:
-            raise EmagramError(f"objective 'weights': expected outputs of the emulator, got '{other[0]}'")
         self.scale = emulator.output_scale.clone()
-        weight = torch.cat(
-            [self.scale.new_full((self.spec.size(name),), weights.get(name, 1.0)) for name in self.spec.outputs]
-        )
-        if not bool(weight.sum() > 0.0):
-            raise EmagramError("objective 'weights': expected an output that counts, got none")
-        self.weight = weight / weight.sum()
+        self.weight = output_weights(config.weights, self.spec)
 
-    def __call__(
-        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], inputs: Mapping[str, Tensor]
-    ) -> Tensor:
+    def __call__(self, outputs: Fields, targets: Fields, inputs: Fields) -> Tensor:
         """The loss [1], a scalar.
 
         Args:
@@ -178,7 +228,7 @@ class NormalisedObjective:
         error = torch.cat(errors, dim=1) / self.scale
         return (self._penalty(error) * self.weight).sum(dim=1).mean()
 
-    def _error(self, name: str, error: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+    def _error(self, name: str, error: Tensor, inputs: Fields) -> Tensor:
         """(n_column, size), divided by the input that scales the output."""
         error = error.reshape(error.shape[0], -1)
         if name not in self.spec.scale_by:

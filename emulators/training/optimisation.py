@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...physics.errors import EmagramError
 from ..emulator import ColumnEmulator, Fields
+from .gradients import Gradients
 from .objectives import Objective
 from .parallel import Parallel
 from .samples import Samples
@@ -76,7 +77,7 @@ class Optimisation:
 
     Args:
         emulator: whose network is fitted, in place.
-        objective: the mean over columns of a loss of each, so that shares of a batch add up.
+        objective: losses that are means over columns of a number of each, so that shares of a batch add up.
         optimiser: of the network's parameters.
         gradient_clip: largest norm of the gradient.
         precision: of the network's arithmetic; weights, sums and constraints keep theirs.
@@ -95,36 +96,36 @@ class Optimisation:
         precision: Precision,
         parallel: Parallel,
     ) -> None:
-        self.emulator, self.objective, self.parallel = emulator, objective, parallel
+        self.emulator, self.objective = emulator, objective
         self.gradient_clip, self.precision = gradient_clip, precision
         self.parameters = [p for p in emulator.network.parameters() if p.requires_grad]
         if precision != "float32" and any(p.dtype != torch.float32 for p in self.parameters):
             raise EmagramError(f"training 'precision' {precision}: expected a float32 network, got another")
         self.optimiser = optimiser.build(emulator.network)
+        self.gradients, self.combination = Gradients(self.parameters, parallel), objective.combination()
 
-    def step(self, batch: Samples, *, n_together: int, learning_rate: float) -> tuple[float, float]:
+    def step(self, batch: Samples, *, n_together: int, learning_rate: float) -> tuple[Tensor, float]:
         """One step with a batch that may have no columns.
 
         Args:
             n_together: columns of this step on all processes.
         Returns:
-            loss summed over this process's columns, and the norm of the gradient before clipping, of all processes;
-            where that is not finite, the weights are left unchanged.
+            losses summed over this process's columns (n_loss,), float64, and the norm of the gradient before clipping,
+            of all processes; where that is not finite, the weights are left unchanged.
         """
         self.optimiser.zero_grad()
-        loss = 0.0
+        losses, total = None, torch.zeros(len(self.objective.names), dtype=torch.float64)
         if batch.n_column:
-            outputs = self._outputs(batch.inputs)
-            mean = self.objective(outputs, batch.targets, batch.inputs)
-            (mean * (batch.n_column / n_together)).backward()  # type: ignore[no-untyped-call]
-            loss = float(mean.detach()) * batch.n_column
-        self._add_gradients()
+            losses = self.objective.losses(self._outputs(batch.inputs), batch.targets, batch.inputs)
+            total = losses.detach().double() * batch.n_column
+            losses = losses * (batch.n_column / n_together)
+        self.combination.set_gradient(losses, self.gradients)
         norm = float(nn.utils.clip_grad_norm_(self.parameters, self.gradient_clip))
         if math.isfinite(norm):
             for group in self.optimiser.param_groups:
                 group["lr"] = learning_rate
             self.optimiser.step()
-        return loss, norm
+        return total, norm
 
     def _outputs(self, fields: Mapping[str, Tensor]) -> Fields:
         """The emulator's outputs, its network alone in reduced precision."""
@@ -133,13 +134,3 @@ class Optimisation:
         with torch.autocast(features.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             values = emulator.network(features)
         return emulator.constrain(emulator.decode(values, fields), fields)
-
-    def _add_gradients(self) -> None:
-        """Replace the gradient by its sum over the processes, in one message."""
-        if self.parallel.world == 1:
-            return
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        together = self.parallel.sum(torch.cat([gradient.flatten() for gradient in gradients]))
-        pieces = torch.split(together, [p.numel() for p in self.parameters])
-        for parameter, piece in zip(self.parameters, pieces, strict=True):
-            parameter.grad = piece.view_as(parameter).to(parameter.dtype)

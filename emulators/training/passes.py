@@ -1,14 +1,36 @@
 """Passes over a source of columns that several processes share."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from ...physics.errors import EmagramError
 from ..emulator import ColumnEmulator
 from .objectives import Objective
+from .optimisation import Optimisation
 from .parallel import Parallel
-from .samples import Samples, SampleSource
+from .samples import Samples, SampleSource, count_batches
+
+
+class NotFiniteError(Exception):
+    """A gradient is not finite; the text says what it is."""
+
+
+class Pass(NamedTuple):
+    """What a pass over the training columns did.
+
+    Attributes:
+        n_column: of all processes.
+        losses: mean over the columns while the weights changed, (n_loss,), float64.
+        gradient_norm: mean over the steps, before clipping.
+    """
+
+    n_column: int
+    losses: Tensor
+    gradient_norm: float
 
 
 def shared_batches(source: SampleSource, size: int, *, seed: int, parallel: Parallel) -> Iterator[tuple[Samples, int]]:
@@ -40,6 +62,43 @@ def shared_batches(source: SampleSource, size: int, *, seed: int, parallel: Para
         if batch is None or n_with < parallel.world:
             raise EmagramError(f"columns: expected as many batches in each of {parallel.world} parts, got fewer in one")
         yield batch, n_together
+
+
+def train_pass(
+    optimisation: Optimisation,
+    source: SampleSource,
+    size: int,
+    *,
+    seed: int,
+    learning_rate: Callable[[float], float],
+    after_step: Callable[[], None],
+) -> Pass:
+    """One pass over the training columns, a step with every batch.
+
+    Args:
+        size: columns a step of each process.
+        seed: decides the order of the columns.
+        learning_rate: by the share of the pass that is done after the step.
+        after_step: called when the weights have changed.
+    Raises:
+        EmagramError: as `shared_batches`.
+        NotFiniteError: if a gradient is not finite.
+        OSError: what the source of this process raises.
+    """
+    parallel = optimisation.gradients.parallel
+    n_batch = count_batches(source.n_column, size, parallel.world)
+    total = torch.zeros(1 + len(optimisation.objective.names), dtype=torch.float64)
+    norms = []
+    for number, (batch, n_together) in enumerate(shared_batches(source, size, seed=seed, parallel=parallel)):
+        rate = learning_rate((number + 1) / n_batch)
+        losses, norm = optimisation.step(batch, n_together=n_together, learning_rate=rate)
+        if not math.isfinite(norm):
+            raise NotFiniteError(f"a gradient of {norm}")
+        after_step()
+        total += torch.cat([losses, torch.tensor([batch.n_column], dtype=torch.float64)])
+        norms.append(norm)
+    parallel.sum(total)
+    return Pass(int(total[-1]), total[:-1] / total[-1], sum(norms) / len(norms))
 
 
 @torch.no_grad()

@@ -17,12 +17,12 @@ from .averaging import WeightAverage
 from .checkpoint import CHECKPOINT_NAME, parse_checkpoint, remove_partial_files, require_identity, save_checkpoint
 from .folder_lock import FolderLock
 from .identity import describe_emulator
-from .log import JSON_LOG_NAME, LOG_COLUMNS, LOG_NAME, Log, epochs_since_best, write_log
+from .log import JSON_LOG_NAME, LOG_COLUMNS, LOG_NAME, Log, epochs_since_best, parts_of_loss, write_log
 from .objectives import Objective
 from .optimisation import AdamWConfig, Optimisation, Precision
 from .parallel import ALONE, Parallel
-from .passes import mean_loss, shared_batches
-from .samples import SampleSource, count_batches
+from .passes import NotFiniteError, Pass, mean_loss, train_pass
+from .samples import SampleSource
 from .schedules import CosineSchedule, Schedule
 
 Progress = Callable[[int], None]
@@ -98,7 +98,7 @@ class Trainer:
     Args:
         config: how to fit.
         emulator: normalised already, alike on every process.
-        objective: loss of outputs, targets and inputs.
+        objective: losses of outputs, targets and inputs.
         train, validation: columns.
         seed: of the minibatches.
         folder: for `checkpoint.pt`, `log.csv` and `log.jsonl`; must exist.
@@ -155,7 +155,7 @@ class Trainer:
         """Train what is left of the epochs, then put the emulator into its best state.
 
         Returns:
-            one row for every epoch, of `log.LOG_COLUMNS`.
+            one row for every epoch, of `log.LOG_COLUMNS` and, where there are several losses, each of them.
         Raises:
             EmagramError: if the checkpoint is damaged or of another configuration, emulator or normalisation, another
                 training runs in the folder, the loss is not finite, or another process of this training has failed.
@@ -195,6 +195,7 @@ class Trainer:
             require_identity(state["identity"], self._identity(), path)
         self.emulator.load_state_dict(state["emulator"])
         self.optimisation.optimiser.load_state_dict(state["optimiser"])
+        self.optimisation.combination.load_state_dict(state.get("combination", {}))  # older checkpoints have one loss
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.log, self.best_state = state["log"], state["best_state"]
@@ -219,8 +220,10 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             seed = self.seed * 1_000_003 + epoch
             torch.manual_seed(seed + 7919 * self.parallel.rank)  # dropout of each process is its own
-            n_column, train_loss, gradient_norm = self._train(epoch, seed)
-        trained = time.perf_counter()
+            trained = self._train(epoch, seed)
+        speed = trained.n_column / (time.perf_counter() - start)
+        combination = self.optimisation.combination
+        train_loss = float((trained.losses * combination.merit_weights).sum())
         with nullcontext() if self.average is None else self.average.applied():
             validation_loss = self._validation_loss()
             state = {name: value.clone() for name, value in self.emulator.state_dict().items()}
@@ -229,36 +232,28 @@ class Trainer:
             raise EmagramError(f"training: expected a finite loss in epoch {epoch + 1}, got {losses}")
         if validation_loss < self.best_loss:
             self.best_state = state
-        rate = self._learning_rate((epoch + 1) / self.config.epochs)
-        speed, seconds = n_column / (trained - start), time.perf_counter() - start
-        row = (epoch + 1, rate, train_loss, validation_loss, gradient_norm, speed, seconds)
-        self.log.append(dict(zip(LOG_COLUMNS, row, strict=True)))
+        rate, seconds = self._learning_rate((epoch + 1) / self.config.epochs), time.perf_counter() - start
+        row = (epoch + 1, rate, train_loss, validation_loss, trained.gradient_norm, speed, seconds)
+        parts = parts_of_loss(self.objective.names, trained.losses.tolist())
+        self.log.append({**dict(zip(LOG_COLUMNS, row, strict=True)), **parts, **combination.measures()})
 
     def _learning_rate(self, share: float) -> float:
         return self.config.optimiser.learning_rate * self.config.schedule.factor(min(share, 1.0))
 
-    def _train(self, epoch: int, seed: int) -> tuple[int, float, float]:
-        """One pass over the training columns.
-
-        Returns:
-            columns of all processes, mean loss over them, and mean over the steps of the gradient's norm.
-        """
+    def _train(self, epoch: int, seed: int) -> Pass:
+        """One pass over the training columns."""
         self.emulator.train()
-        n_batch = count_batches(self.train_samples.n_column, self.config.batch_size, self.parallel.world)
-        total = torch.zeros(2, dtype=torch.float64)
-        norms = []
-        steps = shared_batches(self.train_samples, self.config.batch_size, seed=seed, parallel=self.parallel)
-        for number, (batch, n_together) in enumerate(steps):
-            rate = self._learning_rate((epoch + (number + 1) / n_batch) / self.config.epochs)
-            loss, norm = self.optimisation.step(batch, n_together=n_together, learning_rate=rate)
-            if not math.isfinite(norm):
-                raise EmagramError(f"training: expected a finite loss in epoch {epoch + 1}, got a gradient of {norm}")
-            if self.average is not None:
-                self.average.update()
-            total += torch.tensor([loss, batch.n_column], dtype=torch.float64)
-            norms.append(norm)
-        self.parallel.sum(total)
-        return int(total[1]), float(total[0] / total[1]), sum(norms) / len(norms)
+        try:
+            return train_pass(
+                self.optimisation,
+                self.train_samples,
+                self.config.batch_size,
+                seed=seed,
+                learning_rate=lambda share: self._learning_rate((epoch + share) / self.config.epochs),
+                after_step=(lambda: None) if self.average is None else self.average.update,
+            )
+        except NotFiniteError as error:
+            raise EmagramError(f"training: expected a finite loss in epoch {epoch + 1}, got {error}") from error
 
     def _validation_loss(self) -> float:
         self.emulator.eval()
@@ -269,7 +264,7 @@ class Trainer:
         """What must agree for a checkpoint to be continued."""
         return {
             "training": asdict(self.config),
-            "objective": asdict(self.objective.config),
+            "objective": self.objective.identity,
             "seed": self.seed,
             "columns": [self.train_samples.n_column, self.validation_samples.n_column],
             "processes": self.parallel.world,
@@ -295,6 +290,7 @@ class Trainer:
             "log": self.log,
             "emulator": self.emulator.state_dict(),
             "optimiser": self.optimisation.optimiser.state_dict(),
+            "combination": self.optimisation.combination.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "best_state": self.best_state,
         }

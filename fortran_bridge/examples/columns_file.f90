@@ -4,7 +4,8 @@ module columns_file
   use, intrinsic :: iso_fortran_env, only: int32, int64, real64
   use emagram, only: emagram_column_clipped, emagram_column_extrapolated, emagram_column_invalid_input, &
     emagram_column_level_order, emagram_column_non_finite_input, emagram_column_non_finite_output, &
-    emagram_column_ok, emagram_description, emagram_field_description, emagram_per_column
+    emagram_budget_description, emagram_column_ok, emagram_description, emagram_field_description, &
+    emagram_per_column, emagram_stage_returned
   use netcdf, only: nf90_64bit_offset, nf90_clobber, nf90_close, nf90_create, nf90_def_dim, nf90_def_var, &
     nf90_double, nf90_enddef, nf90_fill_double, nf90_get_att, nf90_get_var, nf90_global, nf90_inq_dimid, &
     nf90_inq_varid, nf90_inquire_attribute, nf90_inquire_dimension, nf90_inquire_variable, nf90_int, &
@@ -14,11 +15,20 @@ module columns_file
 
   public :: read_columns, write_output
 
+  integer, parameter, public :: n_stage = emagram_stage_returned + 1
+
   !> The values of one field of the model: (size, columns of this rank).
   type, public :: field_values
     real(real64), allocatable :: value(:, :)
     character(len=:), allocatable :: unit !! as the file states it
   end type field_values
+
+  !> What is known of one budget of the model.
+  type, public :: budget_values
+    type(emagram_budget_description) :: about
+    real(real64), allocatable :: residual(:, :) !! (n_stage, columns of this rank)
+    integer(int32), allocatable :: unmet(:) !! (columns of this rank)
+  end type budget_values
 
   !> Which columns are this rank's: first + 1 to first + number of n_column.
   type, public :: share
@@ -27,7 +37,7 @@ module columns_file
     integer :: number = 0
   end type share
 
-  character(len=*), parameter :: dimension_names(0:2) = ["column   ", "level    ", "interface"]
+  character(len=*), parameter :: dimension_names(0:3) = ["column   ", "level    ", "interface", "stage    "]
 
   integer(int32), parameter :: flag_values(*) = [emagram_column_ok, emagram_column_extrapolated, &
     emagram_column_clipped, emagram_column_non_finite_input, emagram_column_invalid_input, &
@@ -147,10 +157,11 @@ contains
   end subroutine check_dimensions
 
   !> Write the file under a temporary name and rename it when it is complete.
-  subroutine write_output(path, description, fields, reason, ierr, errmsg)
+  subroutine write_output(path, description, fields, budgets, reason, ierr, errmsg)
     character(len=*), intent(in) :: path
     type(emagram_description), intent(in) :: description
     type(field_values), intent(in) :: fields(:)
+    type(budget_values), intent(in) :: budgets(:)
     integer(int32), intent(in) :: reason(:)
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
@@ -160,7 +171,7 @@ contains
     temporary = trim(path)//".part"
     if (failed(nf90_create(temporary, ior(nf90_clobber, nf90_64bit_offset), file), "file '"//trim(path)//"'", ierr, &
       errmsg)) return
-    call write_variables(file, description, fields, reason, status)
+    call write_variables(file, description, fields, budgets, reason, status)
     close_status = nf90_close(file)
     if (status == nf90_noerr) status = close_status
     if (failed(status, "file '"//trim(path)//"'", ierr, errmsg)) then
@@ -172,15 +183,17 @@ contains
     end if
   end subroutine write_output
 
-  subroutine write_variables(file, description, fields, reason, status)
+  subroutine write_variables(file, description, fields, budgets, reason, status)
     integer, intent(in) :: file
     type(emagram_description), intent(in) :: description
     type(field_values), intent(in) :: fields(:)
+    type(budget_values), intent(in) :: budgets(:)
     integer(int32), intent(in) :: reason(:)
     integer, intent(out) :: status !! of netCDF
-    integer :: variable(size(fields) + 1), i
+    integer :: variable(size(fields) + 2 + 2*size(budgets)), i, last
 
-    call define(file, description, size(reason), variable, status)
+    last = size(fields)
+    call define(file, description, budgets, size(reason), variable, status)
     do i = description%n_input + 1, size(fields)
       if (status /= nf90_noerr) return
       if (description%field(i)%dimension == emagram_per_column) then
@@ -189,21 +202,27 @@ contains
         status = nf90_put_var(file, variable(i), fields(i)%value)
       end if
     end do
-    if (status == nf90_noerr) status = nf90_put_var(file, variable(size(variable)), reason)
+    if (status == nf90_noerr) status = nf90_put_var(file, variable(last + 1), reason)
+    if (status == nf90_noerr) status = nf90_put_var(file, variable(last + 2), [(i, i=0, n_stage - 1)])
+    do i = 1, size(budgets)
+      if (status == nf90_noerr) status = nf90_put_var(file, variable(last + 1 + 2*i), budgets(i)%residual)
+      if (status == nf90_noerr) status = nf90_put_var(file, variable(last + 2 + 2*i), budgets(i)%unmet)
+    end do
   end subroutine write_variables
 
   !> Dimensions, variables and attributes, after CF-1.8.
-  subroutine define(file, description, n_column, variable, status)
+  subroutine define(file, description, budgets, n_column, variable, status)
     integer, intent(in) :: file
     type(emagram_description), intent(in) :: description
+    type(budget_values), intent(in) :: budgets(:)
     integer, intent(in) :: n_column
-    integer, intent(out) :: variable(:) !! of each field, then of emagram_status
+    integer, intent(out) :: variable(:) !! of each field, then of emagram_status and stage, then two of each budget
     integer, intent(out) :: status !! of netCDF
-    integer :: dimension_id(0:2), length(0:2), i, last
+    integer :: dimension_id(0:3), length(0:3), i, last
 
-    length = [n_column, description%n_level, description%n_level + 1]
+    length = [n_column, description%n_level, description%n_level + 1, n_stage]
     status = nf90_noerr
-    do i = 0, 2
+    do i = 0, 3
       call keep_first(status, nf90_def_dim(file, trim(dimension_names(i)), length(i), dimension_id(i)))
     end do
     do i = description%n_input + 1, size(description%field)
@@ -219,17 +238,45 @@ contains
         call keep_first(status, nf90_put_att(file, variable(i), "long_name", spaced(field%name)))
       end associate
     end do
-    last = size(variable)
+    last = size(description%field) + 1
     call keep_first(status, nf90_def_var(file, "emagram_status", nf90_int, dimension_id(0), variable(last)))
     call keep_first(status, nf90_put_att(file, variable(last), "long_name", "what befell the column in the emulator"))
     call keep_first(status, nf90_put_att(file, variable(last), "flag_values", flag_values))
     call keep_first(status, nf90_put_att(file, variable(last), "flag_meanings", "ok extrapolated clipped "// &
       "non_finite_input invalid_input level_order non_finite_output"))
+    call define_budgets(file, budgets, dimension_id(0), dimension_id(3), variable(last + 1:), status)
     call keep_first(status, nf90_put_att(file, nf90_global, "Conventions", "CF-1.8"))
     call keep_first(status, nf90_put_att(file, nf90_global, "source", "Emagram model '"//description%name//"'"))
     call keep_first(status, nf90_put_att(file, nf90_global, "emagram_model_sha256", description%sha256))
     call keep_first(status, nf90_enddef(file))
   end subroutine define
+
+  !> What the stages mean, then the residual of each budget and where it is unmet.
+  subroutine define_budgets(file, budgets, column, stage, variable, status)
+    integer, intent(in) :: file
+    type(budget_values), intent(in) :: budgets(:)
+    integer, intent(in) :: column, stage !! numbers of dimensions
+    integer, intent(inout) :: variable(:)
+    integer, intent(inout) :: status !! of netCDF
+    integer :: i
+
+    call keep_first(status, nf90_def_var(file, "stage", nf90_int, stage, variable(1)))
+    call keep_first(status, nf90_put_att(file, variable(1), "long_name", "when a residual was measured"))
+    call keep_first(status, nf90_put_att(file, variable(1), "flag_values", [(int(i, int32), i=0, n_stage - 1)]))
+    call keep_first(status, nf90_put_att(file, variable(1), "flag_meanings", "predicted before after returned"))
+    do i = 1, size(budgets)
+      associate (about => budgets(i)%about, residual => variable(2*i), unmet => variable(2*i + 1))
+        call keep_first(status, nf90_def_var(file, "residual_of_"//about%name, nf90_double, [stage, column], residual))
+        call keep_first(status, nf90_put_att(file, residual, "_FillValue", nf90_fill_double))
+        call keep_first(status, nf90_put_att(file, residual, "units", about%unit))
+        call keep_first(status, nf90_put_att(file, residual, "long_name", "residual of "//spaced(about%name)))
+        call keep_first(status, nf90_def_var(file, "unmet_"//about%name, nf90_int, column, unmet))
+        call keep_first(status, nf90_put_att(file, unmet, "long_name", "whether "//spaced(about%name)//" is unmet"))
+        call keep_first(status, nf90_put_att(file, unmet, "flag_values", [0_int32, 1_int32]))
+        call keep_first(status, nf90_put_att(file, unmet, "flag_meanings", "met unmet"))
+      end associate
+    end do
+  end subroutine define_budgets
 
   pure subroutine keep_first(status, next)
     integer, intent(inout) :: status

@@ -3,12 +3,14 @@
  * Run a model on the columns of a NetCDF file. Every input of the model is a variable of its name with dimensions
  * (column, level), (column, interface) or (column) and an attribute `units`. The columns are split over the ranks and
  * stepped CHUNK (default 64) at a time; neither changes a bit of the output. A column that the policy rejects
- * (default error: none may be) keeps the fill value. OUTPUT.nc appears when it is complete.
+ * (default error: none may be) keeps the fill value. Beside the outputs stand the residuals of the model's column
+ * budgets before and after its constraints, and where one cannot hold. OUTPUT.nc appears when it is complete.
  * predict_columns.f90 and predict_columns.py write the same bytes.
  */
 #include <emagram.h>
 #include <emagram_mpi.h>
 #include <limits.h>
+#include <math.h>
 #include <mpi.h>
 #include <netcdf.h>
 #include <stdarg.h>
@@ -16,9 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { message_size = 1024, most_fields = 256 };
+enum { message_size = 1024, most_fields = 256, most_budgets = 64, n_stage = EMAGRAM_STAGE_RETURNED + 1 };
 
-static const char* const dimension_names[] = {"column", "level", "interface"};
+static const char* const dimension_names[] = {"column", "level", "interface", "stage"};
 
 typedef struct {
   emagram_field_description about;
@@ -27,12 +29,19 @@ typedef struct {
 } Field;
 
 typedef struct {
+  emagram_budget_description about;
+  double* residual; /* (columns of this rank, n_stage) */
+  int32_t* unmet;   /* (columns of this rank) */
+} Budget;
+
+typedef struct {
   int rank, n_rank;
   int n_column, first, number; /* of all ranks; this rank's are [first, first + number) */
   emagram_model* model;
   emagram_description about;
   Field field[most_fields]; /* inputs, then outputs */
-  int* reason;
+  Budget budget[most_budgets];
+  int32_t* reason;
   char message[message_size];
 } Run;
 
@@ -87,6 +96,12 @@ static int describe(Run* run) {
     run->field[i].about.struct_size = sizeof run->field[i].about;
     if (checked(run, emagram_describe_field(run->model, i, &run->field[i].about))) return 1;
   }
+  if (run->about.n_budget > most_budgets)
+    return fail(run, "model: expected at most %d budgets, got %d", most_budgets, run->about.n_budget);
+  for (int i = 0; i < run->about.n_budget; ++i) {
+    run->budget[i].about.struct_size = sizeof run->budget[i].about;
+    if (checked(run, emagram_describe_budget(run->model, i, &run->budget[i].about))) return 1;
+  }
   return 0;
 }
 
@@ -136,6 +151,16 @@ static int read_variable(Run* run, int file, Field* field) {
   return status == NC_NOERR ? 0 : fail_netcdf(run, "variable", name, status);
 }
 
+static int make_budgets(Run* run) {
+  for (int i = 0; i < run->about.n_budget; ++i) {
+    run->budget[i].residual = allocate(run->number, n_stage);
+    run->budget[i].unmet = calloc((size_t)run->number + 1, sizeof *run->budget[i].unmet);
+    if (run->budget[i].residual == NULL || run->budget[i].unmet == NULL)
+      return fail(run, "%d columns do not fit into memory", run->number);
+  }
+  return 0;
+}
+
 /* Read this rank's part of every input, and make room for every output. */
 static int read_columns(Run* run, const char* path) {
   int file = 0, dimension = 0, code = 0;
@@ -159,7 +184,7 @@ static int read_columns(Run* run, const char* path) {
     if (i < run->about.n_input && code == 0) code = read_variable(run, file, field);
   }
   nc_close(file);
-  return code;
+  return code == 0 ? make_budgets(run) : code;
 }
 
 static int bind_field(Run* run, emagram_columns* columns, int index, int from, int number) {
@@ -176,6 +201,24 @@ static int bind_field(Run* run, emagram_columns* columns, int index, int from, i
   return checked(run, emagram_bind(columns, field->about.name, &descriptor));
 }
 
+/* Residuals of a chunk, fill values in rejected columns, and where a budget is unmet. */
+static int read_budgets(Run* run, const emagram_columns* columns, int from, int number) {
+  double* residual = allocate(number, 1);
+  if (residual == NULL) return fail(run, "%d columns do not fit into memory", number);
+  int code = 0;
+  for (int i = 0; i < run->about.n_budget && code == 0; ++i) {
+    Budget* budget = &run->budget[i];
+    for (int stage = 0; stage < n_stage && code == 0; ++stage) {
+      code = checked(run, emagram_budget_at(columns, i, stage, number, residual));
+      for (int c = 0; c < number && code == 0; ++c)
+        budget->residual[(from + c) * n_stage + stage] = isnan(residual[c]) ? NC_FILL_DOUBLE : residual[c];
+    }
+    if (code == 0) code = checked(run, emagram_unmet(columns, i, number, budget->unmet + from));
+  }
+  free(residual);
+  return code;
+}
+
 static int step_chunk(Run* run, int from, int number) {
   int64_t* identity = malloc(sizeof *identity * (size_t)number);
   if (identity == NULL) return fail(run, "%d columns do not fit into memory", number);
@@ -187,6 +230,7 @@ static int step_chunk(Run* run, int from, int number) {
   const double dt = run->about.time_step > 0.0 ? run->about.time_step : 1.0;
   if (code == 0) code = checked(run, emagram_step(run->model, columns, number, dt, 0, 0));
   if (code == 0) code = checked(run, emagram_status(columns, number, run->reason + from));
+  if (code == 0) code = read_budgets(run, columns, from, number);
   emagram_columns_free(&columns);
   return code;
 }
@@ -199,27 +243,41 @@ static int step_chunks(Run* run, int chunk) {
   return 0;
 }
 
+static void gather_values(const Run* run, double** value, int size) {
+  int counts[run->n_rank], offsets[run->n_rank];
+  for (int r = 0; r < run->n_rank; ++r) {
+    offsets[r] = size * (int)((long long)run->n_column * r / run->n_rank);
+    counts[r] = size * (int)((long long)run->n_column * (r + 1) / run->n_rank) - offsets[r];
+  }
+  double* whole = allocate(run->rank == 0 ? run->n_column : 0, size);
+  if (whole == NULL) MPI_Abort(MPI_COMM_WORLD, 1);
+  MPI_Gatherv(*value, size * run->number, MPI_DOUBLE, whole, counts, offsets, MPI_DOUBLE, 0, MPI_COMM_WORLD);
+  free(*value);
+  *value = whole;
+}
+
+static void gather_flags(const Run* run, int32_t** flag) {
+  int counts[run->n_rank], offsets[run->n_rank];
+  for (int r = 0; r < run->n_rank; ++r) {
+    offsets[r] = (int)((long long)run->n_column * r / run->n_rank);
+    counts[r] = (int)((long long)run->n_column * (r + 1) / run->n_rank) - offsets[r];
+  }
+  int32_t* whole = malloc(sizeof *whole * ((size_t)(run->rank == 0 ? run->n_column : 0) + 1));
+  if (whole == NULL) MPI_Abort(MPI_COMM_WORLD, 1);
+  MPI_Gatherv(*flag, run->number, MPI_INT32_T, whole, counts, offsets, MPI_INT32_T, 0, MPI_COMM_WORLD);
+  free(*flag);
+  *flag = whole;
+}
+
 /* Replace this rank's outputs by those of all ranks, on rank 0. */
 static int gather(Run* run) {
-  int number[run->n_rank], first[run->n_rank], counts[run->n_rank], offsets[run->n_rank];
-  MPI_Gather(&run->number, 1, MPI_INT, number, 1, MPI_INT, 0, MPI_COMM_WORLD);
-  MPI_Gather(&run->first, 1, MPI_INT, first, 1, MPI_INT, 0, MPI_COMM_WORLD);
-  const int n_whole = run->rank == 0 ? run->n_column : 0;
-  for (int i = run->about.n_input; i < run->about.n_field; ++i) {
-    Field* field = &run->field[i];
-    const int size = field->about.size;
-    double* whole = allocate(n_whole, size);
-    if (whole == NULL) MPI_Abort(MPI_COMM_WORLD, 1);
-    for (int r = 0; r < run->n_rank && run->rank == 0; ++r) counts[r] = size * number[r], offsets[r] = size * first[r];
-    MPI_Gatherv(field->value, size * run->number, MPI_DOUBLE, whole, counts, offsets, MPI_DOUBLE, 0, MPI_COMM_WORLD);
-    free(field->value);
-    field->value = whole;
+  for (int i = run->about.n_input; i < run->about.n_field; ++i)
+    gather_values(run, &run->field[i].value, run->field[i].about.size);
+  for (int i = 0; i < run->about.n_budget; ++i) {
+    gather_values(run, &run->budget[i].residual, n_stage);
+    gather_flags(run, &run->budget[i].unmet);
   }
-  int* whole = malloc(sizeof *whole * ((size_t)n_whole + 1));
-  if (whole == NULL) MPI_Abort(MPI_COMM_WORLD, 1);
-  MPI_Gatherv(run->reason, run->number, MPI_INT, whole, number, first, MPI_INT, 0, MPI_COMM_WORLD);
-  free(run->reason);
-  run->reason = whole;
+  gather_flags(run, &run->reason);
   return 0;
 }
 
@@ -227,18 +285,52 @@ static int put_text(int file, int variable, const char* name, const char* text) 
   return nc_put_att_text(file, variable, name, strlen(text), text);
 }
 
-static int define_output(int file, const emagram_field_description* about, const int* dimensions, int* variable) {
-  const int shape[] = {dimensions[0], dimensions[about->dimension]};
-  const double fill = NC_FILL_DOUBLE;
-  char long_name[NC_MAX_NAME + 1];
-  snprintf(long_name, sizeof long_name, "%s", about->name);
+/* A name and what stands before and after it, blanks for its underscores. */
+static int put_long_name(int file, int variable, const char* before, const char* name, const char* after) {
+  char long_name[2 * NC_MAX_NAME];
+  snprintf(long_name, sizeof long_name, "%s%s%s", before, name, after);
   for (char* c = long_name; *c != '\0'; ++c)
     if (*c == '_') *c = ' ';
-  int status =
-      nc_def_var(file, about->name, NC_DOUBLE, about->dimension == EMAGRAM_PER_COLUMN ? 1 : 2, shape, variable);
+  return put_text(file, variable, "long_name", long_name);
+}
+
+/* A variable (column), or (column, dimension) if that is not negative. */
+static int define_values(int file, const char* name, const char* unit, int column, int dimension, int* variable) {
+  const int shape[] = {column, dimension};
+  const double fill = NC_FILL_DOUBLE;
+  int status = nc_def_var(file, name, NC_DOUBLE, dimension < 0 ? 1 : 2, shape, variable);
   if (status == NC_NOERR) status = nc_put_att_double(file, *variable, "_FillValue", NC_DOUBLE, 1, &fill);
-  if (status == NC_NOERR) status = put_text(file, *variable, "units", about->unit);
-  if (status == NC_NOERR) status = put_text(file, *variable, "long_name", long_name);
+  if (status == NC_NOERR) status = put_text(file, *variable, "units", unit);
+  return status;
+}
+
+static int define_output(int file, const emagram_field_description* about, const int* dimensions, int* variable) {
+  const int dimension = about->dimension == EMAGRAM_PER_COLUMN ? -1 : dimensions[about->dimension];
+  const int status = define_values(file, about->name, about->unit, dimensions[0], dimension, variable);
+  return status == NC_NOERR ? put_long_name(file, *variable, "", about->name, "") : status;
+}
+
+static int define_stage(int file, int stage, int* variable) {
+  const int values[] = {EMAGRAM_STAGE_PREDICTED, EMAGRAM_STAGE_BEFORE, EMAGRAM_STAGE_AFTER, EMAGRAM_STAGE_RETURNED};
+  int status = nc_def_var(file, "stage", NC_INT, 1, &stage, variable);
+  if (status == NC_NOERR) status = put_text(file, *variable, "long_name", "when a residual was measured");
+  if (status == NC_NOERR) status = nc_put_att_int(file, *variable, "flag_values", NC_INT, n_stage, values);
+  if (status == NC_NOERR) status = put_text(file, *variable, "flag_meanings", "predicted before after returned");
+  return status;
+}
+
+/* The residual of a budget and where it is unmet: two variables. */
+static int define_budget(int file, const emagram_budget_description* about, const int* dimensions, int* variable) {
+  const int values[] = {0, 1};
+  char name[NC_MAX_NAME + 1];
+  snprintf(name, sizeof name, "residual_of_%s", about->name);
+  int status = define_values(file, name, about->unit, dimensions[0], dimensions[3], &variable[0]);
+  if (status == NC_NOERR) status = put_long_name(file, variable[0], "residual of ", about->name, "");
+  snprintf(name, sizeof name, "unmet_%s", about->name);
+  if (status == NC_NOERR) status = nc_def_var(file, name, NC_INT, 1, dimensions, &variable[1]);
+  if (status == NC_NOERR) status = put_long_name(file, variable[1], "whether ", about->name, " is unmet");
+  if (status == NC_NOERR) status = nc_put_att_int(file, variable[1], "flag_values", NC_INT, 2, values);
+  if (status == NC_NOERR) status = put_text(file, variable[1], "flag_meanings", "met unmet");
   return status;
 }
 
@@ -262,13 +354,16 @@ static int define_status(int file, int column, int* variable) {
 /* Dimensions, variables and attributes, after CF-1.8. */
 static int define(const Run* run, int file, int* variable) {
   const int n_level = run->about.n_level, n_field = run->about.n_field;
-  const size_t length[] = {(size_t)run->n_column, (size_t)n_level, (size_t)n_level + 1};
-  int status = NC_NOERR, dimensions[3];
-  for (int i = 0; i < 3 && status == NC_NOERR; ++i)
+  const size_t length[] = {(size_t)run->n_column, (size_t)n_level, (size_t)n_level + 1, n_stage};
+  int status = NC_NOERR, dimensions[4];
+  for (int i = 0; i < 4 && status == NC_NOERR; ++i)
     status = nc_def_dim(file, dimension_names[i], length[i], &dimensions[i]);
   for (int i = run->about.n_input; i < n_field && status == NC_NOERR; ++i)
     status = define_output(file, &run->field[i].about, dimensions, &variable[i]);
   if (status == NC_NOERR) status = define_status(file, dimensions[0], &variable[n_field]);
+  if (status == NC_NOERR) status = define_stage(file, dimensions[3], &variable[n_field + 1]);
+  for (int i = 0; i < run->about.n_budget && status == NC_NOERR; ++i)
+    status = define_budget(file, &run->budget[i].about, dimensions, &variable[n_field + 2 + 2 * i]);
   char source[message_size];
   snprintf(source, sizeof source, "Emagram model '%s'", run->about.name);
   if (status == NC_NOERR) status = put_text(file, NC_GLOBAL, "Conventions", "CF-1.8");
@@ -277,19 +372,32 @@ static int define(const Run* run, int file, int* variable) {
   return status == NC_NOERR ? nc_enddef(file) : status;
 }
 
-/* Write the file under a temporary name and rename it when it is complete. */
-static int write_output(Run* run, const char* path) {
+static int put_variables(const Run* run, int file, const int* variable) {
+  static const int stages[] = {EMAGRAM_STAGE_PREDICTED, EMAGRAM_STAGE_BEFORE, EMAGRAM_STAGE_AFTER,
+                               EMAGRAM_STAGE_RETURNED};
   const int n_field = run->about.n_field;
-  char temporary[4096];
-  if (snprintf(temporary, sizeof temporary, "%s.part", path) >= (int)sizeof temporary)
-    return fail(run, "file '%.100s...': the path is too long", path);
-  int file = 0, variable[most_fields + 1];
-  int status = nc_create(temporary, NC_CLOBBER | NC_64BIT_OFFSET, &file);
-  if (status != NC_NOERR) return fail_netcdf(run, "file", path, status);
-  status = define(run, file, variable);
+  int status = NC_NOERR;
   for (int i = run->about.n_input; i < n_field && status == NC_NOERR; ++i)
     status = nc_put_var_double(file, variable[i], run->field[i].value);
   if (status == NC_NOERR) status = nc_put_var_int(file, variable[n_field], run->reason);
+  if (status == NC_NOERR) status = nc_put_var_int(file, variable[n_field + 1], stages);
+  for (int i = 0; i < run->about.n_budget && status == NC_NOERR; ++i) {
+    status = nc_put_var_double(file, variable[n_field + 2 + 2 * i], run->budget[i].residual);
+    if (status == NC_NOERR) status = nc_put_var_int(file, variable[n_field + 3 + 2 * i], run->budget[i].unmet);
+  }
+  return status;
+}
+
+/* Write the file under a temporary name and rename it when it is complete. */
+static int write_output(Run* run, const char* path) {
+  char temporary[4096];
+  if (snprintf(temporary, sizeof temporary, "%s.part", path) >= (int)sizeof temporary)
+    return fail(run, "file '%.100s...': the path is too long", path);
+  int file = 0, variable[most_fields + 2 + 2 * most_budgets];
+  int status = nc_create(temporary, NC_CLOBBER | NC_64BIT_OFFSET, &file);
+  if (status != NC_NOERR) return fail_netcdf(run, "file", path, status);
+  status = define(run, file, variable);
+  if (status == NC_NOERR) status = put_variables(run, file, variable);
   const int closed = nc_close(file);
   if (status == NC_NOERR) status = closed;
   int code = status == NC_NOERR ? 0 : fail_netcdf(run, "file", path, status);
@@ -326,6 +434,7 @@ int main(int argc, char** argv) {
     printf("predict_columns: %d columns, %d rejected, written to %s\n", run.n_column, n_rejected, argv[3]);
   emagram_close(&run.model);
   for (int i = 0; i < run.about.n_field; ++i) free(run.field[i].value);
+  for (int i = 0; i < run.about.n_budget; ++i) free(run.budget[i].residual), free(run.budget[i].unmet);
   free(run.reason);
   MPI_Finalize();
   return code == 0 ? 0 : 1;

@@ -3,17 +3,21 @@
 !> Run a model on the columns of a NetCDF file. Every input of the model is a variable of its name with dimensions
 !> (column, level), (column, interface) or (column), as ncdump lists them, and an attribute `units`. The columns are
 !> split over the ranks and stepped CHUNK (default 64) at a time; neither changes a bit of the output. A column that
-!> the policy rejects (default error: none may be) keeps the fill value. OUTPUT.nc appears when it is complete.
+!> the policy rejects (default error: none may be) keeps the fill value. Beside the outputs stand the residuals of the
+!> model's column budgets before and after its constraints, and where one cannot hold. OUTPUT.nc appears when it is
+!> complete.
 !> predict_columns.c and predict_columns.py write the same bytes.
 program predict_columns
+  use, intrinsic :: ieee_arithmetic, only: ieee_is_nan
   use, intrinsic :: iso_fortran_env, only: error_unit, int32, int64, output_unit, real64
-  use columns_file, only: field_values, read_columns, share, write_output
+  use columns_file, only: budget_values, field_values, n_stage, read_columns, share, write_output
   use emagram, only: emagram_axis_column_1, emagram_axis_level, emagram_column_rejected, emagram_columns, &
     emagram_description, emagram_field_description, emagram_message_length, emagram_model, emagram_per_column, &
     emagram_policy_clip, emagram_policy_error, emagram_policy_mask
   use emagram_mpi, only: emagram_agree, emagram_open_mpi
   use mpi_f08, only: MPI_Comm_rank, MPI_Comm_size, MPI_COMM_WORLD, MPI_DOUBLE_PRECISION, MPI_Finalize, MPI_Gather, &
     MPI_Gatherv, MPI_Init, MPI_INTEGER
+  use netcdf, only: nf90_fill_double
   implicit none (type, external)
 
   type :: arguments
@@ -29,6 +33,7 @@ program predict_columns
   type(emagram_description) :: description
   type(share) :: mine
   type(field_values), allocatable :: fields(:)
+  type(budget_values), allocatable :: budgets(:)
   integer(int32), allocatable :: reason(:)
   character(len=emagram_message_length) :: errmsg
   integer :: ierr, rank, n_rank
@@ -48,11 +53,12 @@ program predict_columns
     call emagram_agree(MPI_COMM_WORLD, ierr, errmsg)
     if (ierr /= 0) exit work
     allocate (reason(mine%number))
-    call step_chunks(model, description, mine, args%chunk, fields, reason, ierr, errmsg)
+    call make_budgets(model, description%n_budget, mine%number, budgets, ierr, errmsg)
+    if (ierr == 0) call step_chunks(model, description, mine, args%chunk, fields, budgets, reason, ierr, errmsg)
     call emagram_agree(MPI_COMM_WORLD, ierr, errmsg)
     if (ierr /= 0) exit work
-    call gather(mine, description%n_input, fields, reason)
-    if (rank == 0) call write_output(args%output, description, fields, reason, ierr, errmsg)
+    call gather(mine, description%n_input, fields, budgets, reason)
+    if (rank == 0) call write_output(args%output, description, fields, budgets, reason, ierr, errmsg)
     call emagram_agree(MPI_COMM_WORLD, ierr, errmsg)
     if (ierr /= 0) exit work
     call model%close(ierr, errmsg)
@@ -107,13 +113,33 @@ contains
     end select
   end subroutine read_arguments
 
+  !> Room for what will be known of each budget.
+  subroutine make_budgets(model, n_budget, n_column, budgets, ierr, errmsg)
+    type(emagram_model), intent(in) :: model
+    integer, intent(in) :: n_budget, n_column
+    type(budget_values), allocatable, intent(out) :: budgets(:)
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    integer :: i
+
+    ierr = 0
+    errmsg = ""
+    allocate (budgets(n_budget))
+    do i = 1, n_budget
+      call model%describe_budget(i, budgets(i)%about, ierr, errmsg)
+      if (ierr /= 0) return
+      allocate (budgets(i)%residual(n_stage, n_column), budgets(i)%unmet(n_column))
+    end do
+  end subroutine make_budgets
+
   !> Step this rank's columns `chunk` at a time.
-  subroutine step_chunks(model, description, mine, chunk, fields, reason, ierr, errmsg)
+  subroutine step_chunks(model, description, mine, chunk, fields, budgets, reason, ierr, errmsg)
     type(emagram_model), intent(in) :: model
     type(emagram_description), intent(in) :: description
     type(share), intent(in) :: mine
     integer, intent(in) :: chunk
     type(field_values), intent(inout), target :: fields(:)
+    type(budget_values), intent(inout) :: budgets(:)
     integer(int32), intent(out) :: reason(:)
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
@@ -123,16 +149,17 @@ contains
     errmsg = ""
     do from = 1, mine%number, chunk
       to = min(from + chunk - 1, mine%number)
-      call step_chunk(model, description, mine%first, from, to, fields, reason(from:to), ierr, errmsg)
+      call step_chunk(model, description, mine%first, from, to, fields, budgets, reason(from:to), ierr, errmsg)
       if (ierr /= 0) return
     end do
   end subroutine step_chunks
 
-  subroutine step_chunk(model, description, first, from, to, fields, reason, ierr, errmsg)
+  subroutine step_chunk(model, description, first, from, to, fields, budgets, reason, ierr, errmsg)
     type(emagram_model), intent(in) :: model
     type(emagram_description), intent(in) :: description
     integer, intent(in) :: first, from, to
     type(field_values), intent(inout), target :: fields(:)
+    type(budget_values), intent(inout) :: budgets(:)
     integer(int32), intent(out) :: reason(:)
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
@@ -153,9 +180,33 @@ contains
       call model%step(columns, to - from + 1, dt, 0, ierr=ierr, errmsg=errmsg)
       if (ierr /= 0) exit step
       call columns%status(reason, ierr, errmsg)
+      do i = 1, size(budgets)
+        if (ierr == 0) call read_budget(columns, i, from, to, budgets(i), ierr, errmsg)
+      end do
     end block step
     call columns%free(ignored, ignored_text)
   end subroutine step_chunk
+
+  !> Residuals at every stage, fill values in rejected columns, and where the budget is unmet.
+  subroutine read_budget(columns, index, from, to, budget, ierr, errmsg)
+    type(emagram_columns), intent(in) :: columns
+    integer, intent(in) :: index, from, to
+    type(budget_values), intent(inout) :: budget
+    integer, intent(out) :: ierr
+    character(len=*), intent(out) :: errmsg
+    real(real64) :: residual(to - from + 1)
+    logical :: unmet(to - from + 1)
+    integer(int32) :: stage
+
+    do stage = 0, n_stage - 1
+      call columns%budget_at(index, stage, residual, ierr, errmsg)
+      if (ierr /= 0) return
+      where (ieee_is_nan(residual)) residual = nf90_fill_double
+      budget%residual(stage + 1, from:to) = residual
+    end do
+    call columns%unmet(index, unmet, ierr, errmsg)
+    budget%unmet(from:to) = merge(1_int32, 0_int32, unmet)
+  end subroutine read_budget
 
   subroutine bind(columns, field, is_input, from, to, values, ierr, errmsg)
     type(emagram_columns), intent(inout) :: columns
@@ -181,29 +232,51 @@ contains
   end subroutine bind
 
   !> Replace this rank's outputs by those of all ranks, on rank 0.
-  subroutine gather(mine, n_input, fields, reason)
+  subroutine gather(mine, n_input, fields, budgets, reason)
     type(share), intent(in) :: mine
     integer, intent(in) :: n_input
     type(field_values), intent(inout) :: fields(:)
+    type(budget_values), intent(inout) :: budgets(:)
     integer(int32), allocatable, intent(inout) :: reason(:)
-    real(real64), allocatable :: whole(:, :)
-    integer(int32), allocatable :: whole_reason(:)
-    integer :: number(n_rank), first(n_rank), i, n
+    integer :: number(n_rank), first(n_rank), i
 
     number = 0 ! the other ranks multiply them too
     first = 0
     call MPI_Gather(mine%number, 1, MPI_INTEGER, number, 1, MPI_INTEGER, 0, MPI_COMM_WORLD)
     call MPI_Gather(mine%first, 1, MPI_INTEGER, first, 1, MPI_INTEGER, 0, MPI_COMM_WORLD)
     do i = n_input + 1, size(fields)
-      n = size(fields(i)%value, 1)
-      allocate (whole(n, merge(mine%n_column, 0, rank == 0)))
-      call MPI_Gatherv(fields(i)%value, n*mine%number, MPI_DOUBLE_PRECISION, whole, n*number, n*first, &
-        MPI_DOUBLE_PRECISION, 0, MPI_COMM_WORLD)
-      call move_alloc(whole, fields(i)%value)
+      call gather_values(fields(i)%value, mine, number, first)
     end do
-    allocate (whole_reason(merge(mine%n_column, 0, rank == 0)))
-    call MPI_Gatherv(reason, mine%number, MPI_INTEGER, whole_reason, number, first, MPI_INTEGER, 0, MPI_COMM_WORLD)
-    call move_alloc(whole_reason, reason)
+    do i = 1, size(budgets)
+      call gather_values(budgets(i)%residual, mine, number, first)
+      call gather_flags(budgets(i)%unmet, mine, number, first)
+    end do
+    call gather_flags(reason, mine, number, first)
   end subroutine gather
+
+  subroutine gather_values(values, mine, number, first)
+    real(real64), allocatable, intent(inout) :: values(:, :) !! (n, columns)
+    type(share), intent(in) :: mine
+    integer, intent(in) :: number(:), first(:) !! columns of each rank
+    real(real64), allocatable :: whole(:, :)
+    integer :: n
+
+    n = size(values, 1)
+    allocate (whole(n, merge(mine%n_column, 0, rank == 0)))
+    call MPI_Gatherv(values, n*mine%number, MPI_DOUBLE_PRECISION, whole, n*number, n*first, MPI_DOUBLE_PRECISION, 0, &
+      MPI_COMM_WORLD)
+    call move_alloc(whole, values)
+  end subroutine gather_values
+
+  subroutine gather_flags(flags, mine, number, first)
+    integer(int32), allocatable, intent(inout) :: flags(:) !! (columns)
+    type(share), intent(in) :: mine
+    integer, intent(in) :: number(:), first(:) !! columns of each rank
+    integer(int32), allocatable :: whole(:)
+
+    allocate (whole(merge(mine%n_column, 0, rank == 0)))
+    call MPI_Gatherv(flags, mine%number, MPI_INTEGER, whole, number, first, MPI_INTEGER, 0, MPI_COMM_WORLD)
+    call move_alloc(whole, flags)
+  end subroutine gather_flags
 
 end program predict_columns

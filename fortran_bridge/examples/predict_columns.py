@@ -3,7 +3,8 @@
 Run a model on the columns of a NetCDF file. Every input of the model is a variable of its name with dimensions
 (column, level), (column, interface) or (column) and an attribute `units`. The columns are split over the ranks and
 stepped CHUNK (default 64) at a time; neither changes a bit of the output. A column that the policy rejects (default
-error: none may be) keeps the fill value. OUTPUT.nc appears when it is complete.
+error: none may be) keeps the fill value. Beside the outputs stand the residuals of the model's column budgets before
+and after its constraints, and where one cannot hold. OUTPUT.nc appears when it is complete.
 predict_columns.f90 and predict_columns.c write the same bytes.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 from mpi4py import MPI
 
 import emagram
-from emagram.fortran_bridge.dataset import status_attributes
+from emagram.fortran_bridge.dataset import STAGES, residual_attributes, status_attributes, unmet_attributes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,12 +129,14 @@ def read_variable(file: netCDF4.Dataset, field: Field, first: int, end: int) -> 
 
 
 def step_chunks(model: Model, inputs: dict[str, tuple[NDArray[Any], str]], first: int, chunk: int) -> Arrays:
-    """Outputs of this rank's columns, and `emagram_status`."""
+    """Outputs of this rank's columns, `emagram_status`, and of each budget the residuals and where it is unmet."""
     number = len(next(iter(inputs.values()))[0])
     outputs: Arrays = {
         field.name: np.full((number, field.size)[: len(field.dimensions)], FILL) for field in model.outputs
     }
     outputs["emagram_status"] = np.zeros(number, dtype=np.int32)
+    outputs |= {f"residual_of_{name}": np.empty((number, len(STAGES))) for name in model.budgets}
+    outputs |= {f"unmet_{name}": np.zeros(number, dtype=np.int32) for name in model.budgets}
     for start in range(0, number, chunk):
         part = slice(start, min(start + chunk, number))
         n = part.stop - part.start
@@ -145,6 +148,10 @@ def step_chunks(model: Model, inputs: dict[str, tuple[NDArray[Any], str]], first
             columns.bind(field.name, outputs[field.name][part], field.dimensions)
         model.step(columns, n, model.time_step or 1.0)
         outputs["emagram_status"][part] = columns.status(n)
+        for name in model.budgets:
+            residual = np.stack([columns.budget_at(name, stage, n) for stage in STAGES], axis=1)
+            outputs[f"residual_of_{name}"][part] = np.where(np.isnan(residual), FILL, residual)
+            outputs[f"unmet_{name}"][part] = columns.unmet(name, n)
     return outputs
 
 
@@ -168,17 +175,32 @@ def write_output(path: Path, model: Model, n_column: int, outputs: Arrays) -> No
 
 def write_variables(file: netCDF4.Dataset, model: Model, n_column: int, outputs: Arrays) -> None:
     """Dimensions, variables and attributes, after CF-1.8."""
-    for name, length in (("column", n_column), ("level", model.n_level), ("interface", model.n_level + 1)):
+    lengths = {"column": n_column, "level": model.n_level, "interface": model.n_level + 1, "stage": len(STAGES)}
+    for name, length in lengths.items():
         file.createDimension(name, length)
     for field in model.outputs:
         variable = file.createVariable(field.name, "f8", field.dimensions, fill_value=FILL)
         variable.setncatts({"units": field.unit, "long_name": field.name.replace("_", " ")})
     status = file.createVariable("emagram_status", "i4", ("column",), fill_value=False)
     status.setncatts(status_attributes())
+    define_budgets(file, model)
     file.setncatts({"Conventions": "CF-1.8", "source": f"Emagram model '{model.name}'"})
     file.emagram_model_sha256 = model.sha256
     for name, array in outputs.items():
         file.variables[name][:] = array
+    file.variables["stage"][:] = np.arange(len(STAGES))
+
+
+def define_budgets(file: netCDF4.Dataset, model: Model) -> None:
+    """What the stages mean, and two variables a budget."""
+    stage = file.createVariable("stage", "i4", ("stage",), fill_value=False)
+    flags = {"flag_values": np.arange(len(STAGES), dtype=np.int32), "flag_meanings": " ".join(STAGES)}
+    stage.setncatts({"long_name": "when a residual was measured", **flags})
+    for budget in model.budget_table:
+        residual = file.createVariable(f"residual_of_{budget.name}", "f8", ("column", "stage"), fill_value=FILL)
+        residual.setncatts(residual_attributes(budget))
+        unmet = file.createVariable(f"unmet_{budget.name}", "i4", ("column",), fill_value=False)
+        unmet.setncatts(unmet_attributes(budget, np.int32))
 
 
 if __name__ == "__main__":

@@ -247,7 +247,8 @@ EMAGRAM_API int emagram_unmet(const emagram_columns* columns, int32_t index, int
 
 EMAGRAM_API int emagram_timers(const emagram_columns* columns, emagram_timing* timing);
 
-/* Messages up to `level` go to `callback`; NULL silences. Of the process. */
+/* Messages up to `level` go to `callback`; NULL silences. Of the process. A warning is given once a call of rejected
+ * columns (policies mask, clip) and once a call of each budget that is unmet after the constraints were applied. */
 EMAGRAM_API int emagram_set_log(emagram_log_callback callback, int level, void* user);
 
 /* Threads are the host's: a loop over independent blocks of columns. Of the process. */

@@ -64,8 +64,8 @@ module emagram_mpi
 
 contains
 
-  subroutine open_integer(model, path, comm, policy, allow_other_dt, defer_constraints, extrapolation_margin, ierr, &
-    errmsg)
+  subroutine open_integer(model, path, comm, policy, allow_other_dt, defer_constraints, extrapolation_margin, &
+    measure_only, ierr, errmsg)
     type(emagram_model), intent(inout) :: model
     character(len=*), intent(in) :: path
     integer, intent(in) :: comm
@@ -73,12 +73,14 @@ contains
     logical, intent(in), optional :: allow_other_dt
     logical, intent(in), optional :: defer_constraints
     real(real64), intent(in), optional :: extrapolation_margin
+    logical, intent(in), optional :: measure_only
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
 
     errmsg = ""
     ierr = emagram_mpi_open_f(trim(path)//c_null_char, &
-      emagram_make_options(policy, allow_other_dt, defer_constraints, extrapolation_margin), comm, model%handle)
+      emagram_make_options(policy, allow_other_dt, defer_constraints, extrapolation_margin, measure_only), &
+      comm, model%handle)
     if (ierr /= 0) call copy_text(emagram_mpi_last_error(), errmsg)
   end subroutine open_integer
 
@@ -95,7 +97,8 @@ contains
 
 #ifdef EMAGRAM_MPI_F08
 
-  subroutine open_f08(model, path, comm, policy, allow_other_dt, defer_constraints, extrapolation_margin, ierr, errmsg)
+  subroutine open_f08(model, path, comm, policy, allow_other_dt, defer_constraints, extrapolation_margin, &
+    measure_only, ierr, errmsg)
     type(emagram_model), intent(inout) :: model
     character(len=*), intent(in) :: path
     type(MPI_Comm), intent(in) :: comm
@@ -103,11 +106,12 @@ contains
     logical, intent(in), optional :: allow_other_dt
     logical, intent(in), optional :: defer_constraints
     real(real64), intent(in), optional :: extrapolation_margin
+    logical, intent(in), optional :: measure_only
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
 
     call open_integer(model, path, comm%MPI_VAL, policy, allow_other_dt, defer_constraints, extrapolation_margin, &
-      ierr, errmsg)
+      measure_only, ierr, errmsg)
   end subroutine open_f08
 
   subroutine agree_f08(comm, ierr, errmsg)

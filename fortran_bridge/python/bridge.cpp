@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "emagram.h"
+#include "model.hpp"
 #include "thermodynamics.hpp"
 #include "units.hpp"
 
@@ -30,7 +31,8 @@ void check(int code) {
 
 class Model {
  public:
-  Model(const py::bytes& bytes, int policy, bool allow_other_dt, bool defer_constraints, double extrapolation_margin) {
+  Model(const py::bytes& bytes, int policy, bool allow_other_dt, bool defer_constraints, double extrapolation_margin,
+        bool measure_only) {
     emagram_options options{};
     options.struct_size = sizeof options;
     check(emagram_options_init(&options));
@@ -38,6 +40,7 @@ class Model {
     options.allow_other_dt = allow_other_dt;
     options.defer_constraints = defer_constraints;
     options.extrapolation_margin = extrapolation_margin;
+    options.measure_only = measure_only;
     const std::string_view view = bytes;
     int code;
     {
@@ -70,6 +73,14 @@ class Model {
       fields.append(py::make_tuple(f.name, f.unit, f.direction, f.dimension, f.size, f.valid_minimum, f.valid_maximum));
     }
     out["fields"] = fields;
+    py::list budgets;
+    for (std::int32_t i = 0; i < d.n_budget; ++i) {
+      emagram_budget_description b{};
+      b.struct_size = sizeof b;
+      check(emagram_describe_budget(handle_, i, &b));
+      budgets.append(py::make_tuple(b.name, b.unit, b.constraint, b.tolerance));
+    }
+    out["budgets"] = budgets;
     return out;
   }
 
@@ -190,6 +201,27 @@ py::list units() {
   return out;
 }
 
+using Rows = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+/// What the network of a model file sees before normalisation, (n_column, n_value), of rows of inputs. `stride` columns
+/// lie side by side.
+Rows features(const py::bytes& file, const Rows& inputs, py::ssize_t stride) {
+  emagram_options options{};
+  options.struct_size = sizeof options;
+  check(emagram_options_init(&options));
+  const std::string_view view = file;
+  const emagram::Model model(std::as_bytes(std::span(view)), options);
+  if (inputs.ndim() != 2 || inputs.shape(1) != model.n_input_value() || stride < 1)
+    throw py::value_error("features: expected rows of " + std::to_string(model.n_input_value()) + " inputs");
+  Rows values({inputs.shape(0), static_cast<py::ssize_t>(model.features().n_value())});
+  std::vector<double> lanes(static_cast<std::size_t>(stride * inputs.shape(1)));
+  for (py::ssize_t c = 0; c < inputs.shape(0); ++c) {
+    for (py::ssize_t v = 0; v < inputs.shape(1); ++v) lanes[static_cast<std::size_t>(v * stride)] = inputs.at(c, v);
+    model.features().evaluate(lanes.data(), stride, values.mutable_data(c, 0));
+  }
+  return values;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_bridge, m) {
@@ -203,9 +235,14 @@ PYBIND11_MODULE(_bridge, m) {
   m.def("relative_humidity", py::vectorize([](double pressure, double temperature, double humidity) {
           return emagram::relative_humidity(pressure, temperature, humidity);
         }));
+  m.def("saturation_specific_humidity", py::vectorize([](double pressure, double temperature) {
+          return emagram::saturation_specific_humidity(pressure, temperature);
+        }));
+  m.def("features", features, py::arg("file"), py::arg("inputs"), py::arg("stride") = 1);
   py::class_<Model>(m, "Model")
-      .def(py::init<const py::bytes&, int, bool, bool, double>(), py::arg("bytes"), py::arg("policy"),
-           py::arg("allow_other_dt"), py::arg("defer_constraints"), py::arg("extrapolation_margin") = 0.0)
+      .def(py::init<const py::bytes&, int, bool, bool, double, bool>(), py::arg("bytes"), py::arg("policy"),
+           py::arg("allow_other_dt"), py::arg("defer_constraints"), py::arg("extrapolation_margin") = 0.0,
+           py::arg("measure_only") = false)
       .def("describe", &Model::describe)
       .def("close", &Model::close);
   py::class_<Columns>(m, "Columns")

@@ -98,13 +98,31 @@ Columns::Pass Columns::start_pass(std::int64_t number, bool constrain) {
   return {constrain, std::vector<std::int32_t>(static_cast<std::size_t>(number), EMAGRAM_COLUMN_OK), 0, ""};
 }
 
-/// With policy `error` a rejected column fails the call, otherwise it is logged.
+/// With policy `error` a rejected column fails the call, otherwise it is logged, as is a budget that cannot hold.
 void Columns::judge(const Pass& pass, const std::string& call) const {
+  if (pass.constrain) log_unmet(call);
   if (pass.n_rejected == 0) return;
   const std::string report =
       text(call, ": ", pass.n_rejected, " of ", number_, " columns rejected, the first is ", pass.first_fault);
   if (model_->options().policy == EMAGRAM_POLICY_ERROR) fail(EMAGRAM_ERROR_REJECTED, report);
   log(EMAGRAM_LOG_WARNING, report);
+}
+
+/// One message a budget.
+void Columns::log_unmet(const std::string& call) const {
+  const auto& budgets = model_->constraints().budgets();
+  std::vector<std::int32_t> unmet(static_cast<std::size_t>(number_));
+  for (std::size_t b = 0; b < budgets.size(); ++b) {
+    this->unmet(static_cast<std::int32_t>(b), number_, unmet.data());
+    const auto first = std::find(unmet.begin(), unmet.end(), 1);
+    if (first == unmet.end()) continue;
+    const auto column = first - unmet.begin();
+    const auto place = (static_cast<std::size_t>(budgets[b].judged) * budgets.size() + b) * unmet.size();
+    log(EMAGRAM_LOG_WARNING,
+        text(call, ": budget '", budgets[b].name, "' is unmet in ", std::count(first, unmet.end(), 1), " of ", number_,
+             " columns, the first is column ", number_of(column), ": expected at most ", budgets[b].tolerance, " ",
+             budgets[b].unit, ", got ", std::abs(residual_[place + static_cast<std::size_t>(column)])));
+  }
 }
 
 void Columns::gather_block(std::int64_t first, int n_column, int direction, Bundles& rows, std::int64_t row) const {

@@ -51,6 +51,7 @@ class Columns {
   void reject(Pass& pass, std::int64_t column, std::int32_t reason, const double* inputs, const double* outputs) const;
   void reject_unfinite(Pass& pass, std::int64_t first, int n_column, const double* inputs, const double* outputs) const;
   void judge(const Pass& pass, const std::string& call) const;
+  void log_unmet(const std::string& call) const;
   void gather_block(std::int64_t first, int n_column, int direction, Bundles& rows, std::int64_t row) const;
   void check_bundle(Pass& pass, std::int64_t first, int n_column, const double* inputs, double* seen);
   void compute_block(Pass& pass, std::int64_t first, int n_column);

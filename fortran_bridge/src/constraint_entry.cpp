@@ -49,6 +49,14 @@ const Json& ConstraintEntry::list(const char* key) const {
   return found;
 }
 
+bool ConstraintEntry::has(const char* key) const { return entry_.contains(key) && !entry_.at(key).is_null(); }
+
+const std::string& ConstraintEntry::text(const char* key) const {
+  const Json& found = at(key);
+  if (!found.is_string()) refuse("expected '", key, "' to be a text, got ", found.dump().substr(0, 40));
+  return found.get_ref<const std::string&>();
+}
+
 double ConstraintEntry::number(const Json& value, const char* key) const {
   if (!value.is_number() || !std::isfinite(value.get<double>()))
     refuse("expected '", key, "' to be a finite number, got ", value.dump().substr(0, 40));
@@ -65,6 +73,15 @@ double ConstraintEntry::positive(const char* key) const {
 double ConstraintEntry::optional_top_pressure() const {
   const char* key = "top_pressure";
   return !entry_.contains(key) || number(at(key), key) == 0.0 ? 0.0 : positive(key);
+}
+
+int ConstraintEntry::optional_level(const char* key) const {
+  const int lowest = n_level() - 1;
+  if (!has(key)) return lowest;
+  const Json& level = at(key);
+  if (!level.is_number_integer() || level < 0 || level > lowest)
+    refuse("expected '", key, "' to be a whole number from 0 to ", lowest, ", got ", level.dump().substr(0, 40));
+  return level.get<int>();
 }
 
 double ConstraintEntry::sign(const Json& term) const {
@@ -102,6 +119,11 @@ int ConstraintEntry::output(const Json& name, int dimension, const char* unit) c
 ConstraintEntry::Values ConstraintEntry::output(const Json& name) const {
   const Field& field = expect(name, EMAGRAM_OUTPUT, any_dimension, "");
   return {field.offset, field.size};
+}
+
+ConstraintEntry::Named ConstraintEntry::field(const Json& name) const {
+  const Field& found = expect(name, EMAGRAM_INPUT | EMAGRAM_OUTPUT, any_dimension, "");
+  return {{found.direction == EMAGRAM_OUTPUT, found.offset}, found.size, found.dimension};
 }
 
 Place ConstraintEntry::either(const Json& name, int dimension, const char* unit) const {

@@ -17,6 +17,13 @@ class ConstraintEntry {
     int size = 1;
   };
 
+  /// A field of any kind; `dimension` is EMAGRAM_PER_*.
+  struct Named {
+    Place place;
+    int size;
+    int dimension;
+  };
+
   /// Throws Error (format) if the entry has no name.
   ConstraintEntry(const Json& entry, const ManifestParts& manifest);
 
@@ -30,6 +37,9 @@ class ConstraintEntry {
   const Json& at(const char* key) const { return at(entry_, key); }
   const Json& at(const Json& object, const char* key) const;
   const Json& list(const char* key) const;
+  /// Whether the key is there, and not null.
+  bool has(const char* key) const;
+  const std::string& text(const char* key) const;
 
   /// Of any sign, and finite; `key` names it in messages.
   double number(const Json& value, const char* key) const;
@@ -37,6 +47,8 @@ class ConstraintEntry {
   double positive(const char* key) const;
   /// The key "top_pressure" [Pa] of an entry that may lack it: 0, so that no layer is upper.
   double optional_top_pressure() const;
+  /// A layer counted from 0 at the top; the lowest where the entry lacks the key.
+  int optional_level(const char* key) const;
   /// 1 or -1.
   double sign(const Json& term) const;
 
@@ -44,6 +56,7 @@ class ConstraintEntry {
   int input(const Json& name, int dimension, const char* unit) const;
   int output(const Json& name, int dimension, const char* unit) const;
   Values output(const Json& name) const;
+  Named field(const Json& name) const;
   Place either(const Json& name, int dimension, const char* unit) const;
   /// Several of them, none twice.
   std::vector<int> outputs(const char* key, int dimension, const char* unit) const;

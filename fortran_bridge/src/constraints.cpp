@@ -14,12 +14,18 @@ using Factory = std::unique_ptr<const Constraint> (*)(const ConstraintEntry&);
 
 Factory factory_of(const std::string& type) {
   static const std::map<std::string, Factory> known = {{"column_energy", column_energy},
+                                                       {"downscaling", downscaling},
                                                        {"upper_levels", upper_levels},
                                                        {"shortwave", shortwave},
                                                        {"bounds", bounds},
                                                        {"precipitation", precipitation},
+                                                       {"stratospheric_water", stratospheric_water},
                                                        {"positivity", positivity},
-                                                       {"water_and_energy", water_and_energy}};
+                                                       {"water_and_energy", water_and_energy},
+                                                       {"residual_levels", residual_levels},
+                                                       {"cloud_phase", cloud_phase},
+                                                       {"accounts", accounts},
+                                                       {"linear", linear}};
   const auto found = known.find(type);
   if (found == known.end()) fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: constraint '", type, "' is not supported");
   return found->second;

@@ -86,11 +86,17 @@ class ConstraintEntry;
 
 // What each type does stands in its source file.
 std::unique_ptr<const Constraint> column_energy(const ConstraintEntry& entry);
+std::unique_ptr<const Constraint> downscaling(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> upper_levels(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> shortwave(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> bounds(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> precipitation(const ConstraintEntry& entry);
+std::unique_ptr<const Constraint> stratospheric_water(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> positivity(const ConstraintEntry& entry);
 std::unique_ptr<const Constraint> water_and_energy(const ConstraintEntry& entry);
+std::unique_ptr<const Constraint> residual_levels(const ConstraintEntry& entry);
+std::unique_ptr<const Constraint> cloud_phase(const ConstraintEntry& entry);
+std::unique_ptr<const Constraint> accounts(const ConstraintEntry& entry);
+std::unique_ptr<const Constraint> linear(const ConstraintEntry& entry);
 
 }  // namespace emagram

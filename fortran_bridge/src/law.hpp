@@ -12,11 +12,17 @@
 namespace emagram {
 
 enum class LawType {
+  accounts,
   bounds,
+  cloud_phase,
   column_energy,
+  downscaling,
+  linear,
   positivity,
   precipitation,
+  residual_levels,
   shortwave,
+  stratospheric_water,
   upper_levels,
   water_and_energy,
 };

@@ -2,10 +2,9 @@
 #pragma once
 
 #include "lanes.hpp"
+#include "law_water.hpp"
 
 namespace emagram {
-
-constexpr int n_water = 3;  // vapour, liquid, ice
 
 /// Minimises Σ_k m_k [δT_k² / σ_T² + Σ_s δq_sk² / (σ_q a_sk)], a_sk ≥ 0 the water after the step, subject to
 ///   Σ m (δq_v + δq_l + δq_i) = −r_A   and   Σ m (cp δT + Σ_s L_s δq_s) = −r_B   and   −δq_sk ≤ a_sk / dt.

@@ -4,6 +4,9 @@
 #include "lanes.hpp"
 
 namespace emagram {
+
+constexpr int n_water = 3;  // vapour, liquid, ice
+
 namespace {
 
 /// The rates, where rounding alone leads below zero, `q + dt q̇` < 0, the next larger ones that do not.
@@ -15,6 +18,14 @@ inline Lanes lifted(Lanes state, Lanes rate, double dt) {
   Lanes raised = rate;
   for (int i = 0; i < 8; ++i) raised = select(below & (state + dt * raised < 0.0), next_up(raised), raised);
   return select(below & (state + dt * raised >= 0.0), raised, rate);
+}
+
+/// Water after the step, q + dt q̇, of which what rounding alone leaves, and less than none, counts as none: it must not
+/// grow to close a budget.
+inline Lanes held_after(Lanes state, Lanes rate, double dt) {
+  constexpr double rounding = 4.0 * 0x1p-52;
+  const Lanes after = state + dt * rate;
+  return select(after > rounding * abs(state), after, Lanes{});
 }
 
 /// Masses are in units of Δp [kg kg-1 Pa], without 1/g. What is set never leads below zero by rounding.

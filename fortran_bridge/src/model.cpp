@@ -7,7 +7,6 @@
 #include "error.hpp"
 #include "instruction_set.hpp"
 #include "sha256.hpp"
-#include "thermodynamics.hpp"
 
 namespace emagram {
 namespace {
@@ -91,7 +90,7 @@ Model::Model(Bytes file, const emagram_options& options) : options_(options) {
     const Tensors weights(vouched(archive, members, "weights.safetensors"), "weights.safetensors");
     read_tensors(weights);
     plan_ = std::make_unique<const Plan>(parse_json(vouched(archive, members, "plan.json"), "plan.json"), weights,
-                                         n_feature_value_, n_output_value_);
+                                         features_.n_value(), n_output_value_);
     self_test(manifest.at("selftest"),
               Tensors(vouched(archive, members, "selftest.safetensors"), "selftest.safetensors"));
   } catch (const Json::exception& error) {
@@ -113,9 +112,7 @@ void Model::read_manifest(const Json& manifest) {
   n_input_ = static_cast<int>(fields_.size());
   read_fields(manifest.at("outputs"), EMAGRAM_OUTPUT);
   const Json& constants = manifest.at("constants");
-  epsilon_ = positive(constants.at("gas_constant_dry_air"), "gas_constant_dry_air") /
-             positive(constants.at("gas_constant_water_vapor"), "gas_constant_water_vapor");
-  read_features(manifest.at("features"));
+  features_ = Features(manifest.at("features"), fields_, constants);
   constraints_ = Constraints(manifest.at("constraints"), {fields_, constants, n_level_, time_step_});
 }
 
@@ -153,37 +150,9 @@ void Model::read_valid_range(const Json& entry, Field& field) const {
     fail(EMAGRAM_ERROR_FORMAT, "manifest.json: '", field.name, "': valid_range is reversed");
 }
 
-void Model::read_features(const Json& entries) {
-  static const std::map<std::string, Transform> known = {
-      {"identity", Transform::identity}, {"log", Transform::log}, {"relative_humidity", Transform::relative_humidity}};
-  for (const auto& entry : entries) {
-    const std::string name = entry.at("transform");
-    const auto transform = known.find(name);
-    if (transform == known.end())
-      fail(EMAGRAM_ERROR_UNSUPPORTED, "manifest.json: transform '", name, "' is not supported");
-    const int size = integer(entry.at("size"), "size of feature '" + name + "'", 1, largest_size + 1);
-    Feature feature{transform->second, {}, size, n_feature_value_};
-    const std::size_t n_argument = feature.transform == Transform::relative_humidity ? 3 : 1;
-    for (const std::string argument : entry.at("inputs")) {
-      const int at = find(argument, EMAGRAM_INPUT);
-      if (at < 0 || fields_[at].size != feature.size)
-        fail(EMAGRAM_ERROR_FORMAT, "manifest.json: transform '", name, "' reads '", argument,
-             "', which is no input of size ", feature.size);
-      feature.inputs.push_back(fields_[at].offset);
-    }
-    if (feature.inputs.size() != n_argument)
-      fail(EMAGRAM_ERROR_FORMAT, "manifest.json: transform '", name, "': expected ", n_argument, " inputs, got ",
-           feature.inputs.size());
-    if (n_feature_value_ > largest_row - size) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: too many feature values");
-    n_feature_value_ += size;
-    features_.push_back(std::move(feature));
-  }
-  if (n_feature_value_ == 0) fail(EMAGRAM_ERROR_FORMAT, "manifest.json: no features");
-}
-
 void Model::read_tensors(const Tensors& tensors) {
   const auto inputs = static_cast<std::size_t>(n_input_value_), outputs = static_cast<std::size_t>(n_output_value_),
-             features = static_cast<std::size_t>(n_feature_value_);
+             features = static_cast<std::size_t>(features_.n_value());
   training_minimum_ = tensors.real64("inputs.minimum", {inputs});
   training_maximum_ = tensors.real64("inputs.maximum", {inputs});
   feature_mean_ = tensors.real64("features.mean", {features});
@@ -228,20 +197,6 @@ const Field& Model::expect(const std::string& name, int direction, int dimension
   return fields_[at];
 }
 
-/// `inputs` begins with the column's lane.
-void Model::transform(const Feature& feature, const double* inputs, int n_lane, float* features) const {
-  const double* mean = feature_mean_.data() + feature.offset;
-  const double* scale = feature_scale_.data() + feature.offset;
-  const auto input = [&](std::size_t argument, int i) { return inputs[(feature.inputs[argument] + i) * n_lane]; };
-  for (int i = 0; i < feature.size; ++i) {
-    double value = input(0, i);
-    if (feature.transform == Transform::log) value = std::log(std::max(value, 1e-30));
-    if (feature.transform == Transform::relative_humidity)
-      value = relative_humidity(value, input(1, i), input(2, i), epsilon_);
-    features[i] = static_cast<float>((value - mean[i]) / scale[i]);
-  }
-}
-
 void Model::prepare(Workspace& workspace) const {
   plan_->prepare(workspace.plan, block);
   workspace.inputs.resize(block, n_input_value_);
@@ -271,9 +226,8 @@ void Model::predict(const Bundles& seen, const Bundles& inputs, int n_column, st
   const int n_lane = Bundles::n_lane();
   float* features = plan_->input(workspace.plan);
   for (int c = 0; c < n_column; ++c)
-    for (const auto& feature : features_)
-      transform(feature, seen.of(c - c % n_lane) + c % n_lane, n_lane,
-                features + c * plan_->input_stride() + feature.offset);
+    features_.normalise(seen.of(c - c % n_lane) + c % n_lane, n_lane, feature_mean_.data(), feature_scale_.data(),
+                        features + c * plan_->input_stride());
   plan_->run(workspace.plan, n_column);
   const float* result = plan_->output(workspace.plan);
   for (int c = 0; c < n_column; c += n_lane)

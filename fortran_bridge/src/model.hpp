@@ -10,19 +10,11 @@
 #include "bundles.hpp"
 #include "constraints.hpp"
 #include "emagram.h"
+#include "features.hpp"
 #include "field.hpp"
 #include "plan.hpp"
 
 namespace emagram {
-
-enum class Transform { identity, log, relative_humidity };
-
-struct Feature {
-  Transform transform = Transform::identity;
-  std::vector<int> inputs;  // offsets in the row of inputs
-  int size = 1;
-  int offset = 0;  // in the row of features
-};
 
 class Model {
  public:
@@ -57,6 +49,7 @@ class Model {
   const std::string& name() const { return name_; }
   const std::string& sha256() const { return sha256_; }
   const std::string& manifest() const { return manifest_; }
+  const Features& features() const { return features_; }
   const Constraints& constraints() const { return constraints_; }
   const std::vector<double>& training_minimum() const { return training_minimum_; }
   const std::vector<double>& training_maximum() const { return training_maximum_; }
@@ -68,23 +61,20 @@ class Model {
   void read_manifest(const Json& manifest);
   void read_fields(const Json& entries, int direction);
   void read_valid_range(const Json& entry, Field& field) const;
-  void read_features(const Json& entries);
   void read_tensors(const Tensors& tensors);
   void tolerate_margin();
   void self_test(const Json& expectation, const Tensors& tensors) const;
   int find(const std::string& name, int direction) const;
   const Field& expect(const std::string& name, int direction, int dimension) const;
-  void transform(const Feature& feature, const double* inputs, int n_lane, float* features) const;
   void scale(const float* result, int n_column, const double* inputs, double* outputs) const;
 
   emagram_options options_;
   std::string name_, sha256_, manifest_;
-  int n_level_ = 0, n_input_ = 0, n_input_value_ = 0, n_output_value_ = 0, n_feature_value_ = 0;
+  int n_level_ = 0, n_input_ = 0, n_input_value_ = 0, n_output_value_ = 0;
   double time_step_ = 0.0;
-  double epsilon_ = 0.0;       // ratio of the gas constants of dry air and water vapour
   std::vector<Field> fields_;  // inputs, then outputs
   std::set<std::string> names_;
-  std::vector<Feature> features_;
+  Features features_;
   std::vector<double> feature_mean_, feature_scale_, output_mean_, output_scale_;
   std::vector<double> training_minimum_, training_maximum_, tolerated_minimum_, tolerated_maximum_;
   Constraints constraints_;

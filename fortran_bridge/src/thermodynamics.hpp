@@ -58,12 +58,17 @@ constexpr double saturation_vapor_pressure_ice(double air_temperature) {
   return 100.0 * horner(cold_ice, std::max(air_temperature - triple_point, lowest_ice));
 }
 
-// Mixed-phase saturation vapour pressure [Pa]; air_temperature [K]. Liquid above 273.16 K, ice below 253.16 K.
-constexpr double saturation_vapor_pressure(double air_temperature) {
+// Liquid share of cloud [1]; air_temperature [K]. Liquid above 273.16 K, ice below 253.16 K.
+constexpr double liquid_fraction(double air_temperature) {
   using namespace saturation;
-  const double liquid_fraction = std::clamp((air_temperature - all_ice) / (triple_point - all_ice), 0.0, 1.0);
-  return liquid_fraction * saturation_vapor_pressure_liquid(air_temperature) +
-         (1.0 - liquid_fraction) * saturation_vapor_pressure_ice(air_temperature);
+  return std::clamp((air_temperature - all_ice) / (triple_point - all_ice), 0.0, 1.0);
+}
+
+// Mixed-phase saturation vapour pressure [Pa]; air_temperature [K].
+constexpr double saturation_vapor_pressure(double air_temperature) {
+  const double share = liquid_fraction(air_temperature);
+  return share * saturation_vapor_pressure_liquid(air_temperature) +
+         (1.0 - share) * saturation_vapor_pressure_ice(air_temperature);
 }
 
 // Partial pressure of water vapour [Pa]; air_pressure [Pa], specific_humidity [kg kg-1], epsilon [1].
@@ -75,6 +80,14 @@ constexpr double vapor_pressure(double air_pressure, double specific_humidity, d
 constexpr double relative_humidity(double air_pressure, double air_temperature, double specific_humidity,
                                    double epsilon = default_epsilon) {
   return vapor_pressure(air_pressure, specific_humidity, epsilon) / saturation_vapor_pressure(air_temperature);
+}
+
+// Specific humidity at mixed-phase saturation [kg kg-1], 1 where the air cannot saturate; air_pressure [Pa],
+// air_temperature [K], epsilon [1].
+constexpr double saturation_specific_humidity(double air_pressure, double air_temperature,
+                                              double epsilon = default_epsilon) {
+  const double saturation = std::min(saturation_vapor_pressure(air_temperature), air_pressure);
+  return epsilon * saturation / (air_pressure - (1.0 - epsilon) * saturation);
 }
 
 }  // namespace emagram

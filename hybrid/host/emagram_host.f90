@@ -102,7 +102,7 @@ contains
     call agree(ierr, errmsg)
     call emulator%open(folder//"/model.emg", settings%physics, columns, now%time_step, ierr, errmsg)
     if (ierr == 0) call remove_stop(folder)
-    if (ierr == 0) call begin_budgets(folder//"/budgets.csv", now, ierr, errmsg)
+    if (ierr == 0) call begin_budgets(folder//"/budgets.csv", emulator%budget, now, ierr, errmsg)
   end subroutine begin_run
 
   !> The steps of a day. A rank whose columns fail waits for the others where they next meet.
@@ -180,9 +180,10 @@ contains
     logical :: is_last
     associate (host => settings%host)
       is_last = now%day() == host%days
-      call write_budgets(folder//"/budgets.csv", columns, now, ierr, errmsg)
+      call write_budgets(folder//"/budgets.csv", columns, emulator, now, ierr, errmsg)
+      call emulator%events%write_day(now)
       if (ierr == 0 .and. modulo(now%day(), host%history_days) == 0) then
-        call write_history(folder//"/history.nc", columns, now, host%history_days, ierr, errmsg)
+        call write_history(folder//"/history.nc", columns, emulator, now, host%history_days, ierr, errmsg)
       end if
       if (ierr == 0 .and. (is_last .or. modulo(now%day(), host%restart_days) == 0)) then
         call write_restart(folder//"/restart.nc", columns, now, ierr, errmsg)

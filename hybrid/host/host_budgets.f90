@@ -3,21 +3,24 @@
 !! residual_… of a process: float64 sum of its rates against the fluxes it reported, the largest of all columns and
 !! steps. closure_state_…: what the total energy and water of a column gained over the day against all that was
 !! reported to enter it, which rounding of the totals alone makes about 1e-9 W m-2. residual_before_…: of the emulator,
-!! merged with the host's physics where it is, before its constraints.
+!! merged with the host's physics where it is, before its constraints. budget_…: of each budget of the model, in how
+!! many columns and steps it was unmet, and its largest residuals just before and just after its own constraint.
 module host_budgets
+  use, intrinsic :: iso_fortran_env, only: int64
   use emagram_budgets_kernels, only: column_totals_kernel
   use emagram_constants, only: latent_heat_fusion, latent_heat_vaporization
   use emagram_kinds, only: ik, rk
   use host_clock, only: clock, seconds_per_day
   use host_columns, only: column_block, rank_columns
-  use host_fields, only: air_temperature, area, cape, cloud_ice, cloud_liquid, eastward_wind, emulator_extrapolated, &
-    emulator_rejected, energy_at_dawn, energy_input, evaporation, filled_water, forcing_energy, forcing_water, &
-    limited_water, n_process, n_scalar, northward_wind, precipitation, process_names, sensible_heat, snowfall, &
-    specific_humidity, sum_of_day, surface_downwelling_longwave, surface_net_shortwave, surface_relaxation, &
-    surface_temperature, surface_upwelling_longwave, toa_net_shortwave, toa_outgoing_longwave, water_at_dawn, &
-    water_input
+  use host_emulator, only: rank_emulator
+  use host_fields, only: air_temperature, area, cape, cloud_ice, cloud_liquid, eastward_wind, &
+    emulator_extrapolated, emulator_rejected, energy_at_dawn, energy_input, evaporation, field_name, filled_water, &
+    forcing_energy, forcing_water, limited_water, n_process, n_scalar, northward_wind, precipitation, &
+    process_names, sensible_heat, snowfall, specific_humidity, sum_of_day, surface_downwelling_longwave, &
+    surface_net_shortwave, surface_relaxation, surface_temperature, surface_upwelling_longwave, toa_net_shortwave, &
+    toa_outgoing_longwave, water_at_dawn, water_input
   use host_files, only: remove_file, rename_file
-  use host_parallel, only: agree, largest, this_rank
+  use host_parallel, only: add_up, agree, largest, this_rank
   implicit none (type, external)
   private
   public :: begin_budgets, take_dawn_totals, write_budgets
@@ -27,27 +30,38 @@ module host_budgets
     "precipitation_mm_day", "evaporation_mm_day", "snowfall_mm_day", "cape_j_kg", "forcing_energy_w_m2", &
     "forcing_water_mm_day", "withheld_water_mm_day", "filled_water_mm_day", "surface_relaxation_w_m2", &
     "emulator_rejected_fraction", "emulator_extrapolated_fraction"]
-  integer, parameter :: line_length = 2048
+  integer, parameter :: cell_length = 24 !! of a number
 
 contains
 
   !> The head of a new file, and the lines of the days that were done; collective.
-  subroutine begin_budgets(path, now, ierr, errmsg)
+  subroutine begin_budgets(path, budget, now, ierr, errmsg)
     character(len=*), intent(in) :: path
+    type(field_name), intent(in), optional :: budget(:) !! of the model, where there is one
     type(clock), intent(in) :: now
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
-    character(len=line_length), allocatable :: lines(:)
-    if (this_rank() == 0) then
-      allocate (lines(0:now%day()))
-      if (now%step > 0) call read_lines(path, lines, ierr, errmsg)
-      lines(0) = head()
-      call write_lines(path//".part", lines, ierr, errmsg)
-      call rename_file(path//".part", path, ierr, errmsg)
-      if (ierr /= 0) call remove_file(path//".part")
-    end if
+    character(len=:), allocatable :: heading
+    heading = head(budget)
+    if (this_rank() == 0) call begin_lines(path, heading, max(len(heading), cell_length*(1 + count_of(heading, ","))), &
+      now, ierr, errmsg)
     call agree(ierr, errmsg)
   end subroutine begin_budgets
+
+  subroutine begin_lines(path, heading, length, now, ierr, errmsg)
+    character(len=*), intent(in) :: path, heading
+    integer, intent(in) :: length !! of the longest line
+    type(clock), intent(in) :: now
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    character(len=length), allocatable :: lines(:)
+    allocate (lines(0:now%day()))
+    if (now%step > 0) call read_lines(path, lines, ierr, errmsg)
+    lines(0) = heading
+    call write_lines(path//".part", lines, ierr, errmsg)
+    call rename_file(path//".part", path, ierr, errmsg)
+    if (ierr /= 0) call remove_file(path//".part")
+  end subroutine begin_lines
 
   subroutine read_lines(path, lines, ierr, errmsg)
     character(len=*), intent(in) :: path
@@ -86,7 +100,15 @@ contains
     errmsg = "file '"//path//"': "//trim(reason)
   end subroutine write_lines
 
-  function head() result(line)
+  pure function count_of(text, character) result(number)
+    character(len=*), intent(in) :: text
+    character, intent(in) :: character
+    integer :: number, i
+    number = count([(text(i:i) == character, i=1, len(text))])
+  end function count_of
+
+  function head(budget) result(line)
+    type(field_name), intent(in), optional :: budget(:)
     character(len=:), allocatable :: line
     integer :: i
     line = "day"
@@ -98,16 +120,45 @@ contains
     do i = 1, n_process
       line = line//",residual_energy_w_m2_"//trim(process_names(i))//",residual_water_kg_m2_s_"//trim(process_names(i))
     end do
+    if (.not. present(budget)) return
+    do i = 1, size(budget)
+      line = line//",budget_unmet_"//trim(budget(i)%name)//",budget_before_"//trim(budget(i)%name)//"_" &
+        //in_names(budget(i)%unit)//",budget_after_"//trim(budget(i)%name)//"_"//in_names(budget(i)%unit)
+    end do
   end function head
 
+  !> A unit as it stands in names: W m-2 as w_m2, kg m-2 s-1 as kg_m2_s.
+  pure function in_names(name) result(text)
+    character(len=*), intent(in) :: name
+    character(len=:), allocatable :: text
+    character(len=len(name) + 1) :: unit
+    integer :: i
+    text = ""
+    unit = name
+    do i = 1, len_trim(unit)
+      select case (unit(i:i))
+      case ("A":"Z")
+        text = text//achar(iachar(unit(i:i)) + 32)
+      case (" ")
+        text = text//"_"
+      case ("a":"z", "0":"9")
+        if (unit(max(i - 1, 1):i) == "-1" .and. unit(i + 1:i + 1) == " ") cycle
+        text = text//unit(i:i)
+      case default ! signs and points
+      end select
+    end do
+  end function in_names
+
   !> Add the line of the day that ends now; collective.
-  subroutine write_budgets(path, columns, now, ierr, errmsg)
+  subroutine write_budgets(path, columns, emulator, now, ierr, errmsg)
     character(len=*), intent(in) :: path
     type(rank_columns), intent(inout) :: columns
+    type(rank_emulator), intent(inout) :: emulator
     type(clock), intent(in) :: now
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
     real(rk) :: residual(2, n_process + 2), mean(n_scalar)
+    character(len=:), allocatable :: of_model
     character(len=256) :: reason
     integer :: unit, status, i
     residual = 0.0_rk
@@ -124,10 +175,12 @@ contains
     end do
     call largest(residual)
     call day_means(columns, now, mean)
+    call close_ledgers(emulator, of_model)
     if (this_rank() == 0 .and. ierr == 0) then
       open (newunit=unit, file=path, status="old", position="append", action="write", iostat=status, iomsg=reason)
-      if (status == 0) write (unit, "(i0, *(:, ',', es16.9e2))", iostat=status, iomsg=reason) now%day(), &
+      if (status == 0) write (unit, "(i0, *(:, ',', es16.9e2))", advance="no", iostat=status, iomsg=reason) now%day(), &
         in_order(mean), residual(:, n_process + 1:), residual(:, :n_process)
+      if (status == 0) write (unit, "(a)", iostat=status, iomsg=reason) of_model
       if (status == 0) close (unit, iostat=status, iomsg=reason)
       if (status /= 0) then
         ierr = 1
@@ -136,6 +189,31 @@ contains
     end if
     call agree(ierr, errmsg)
   end subroutine write_budgets
+
+  !> The cells of the model's budgets, and a new day for them; collective.
+  subroutine close_ledgers(emulator, cells)
+    type(rank_emulator), intent(inout) :: emulator
+    character(len=:), allocatable, intent(out) :: cells
+    character(len=3*cell_length) :: three
+    real(rk), allocatable :: greatest(:, :)
+    integer(int64), allocatable :: unmet(:)
+    integer :: i
+    cells = ""
+    if (.not. emulator%is_on) return
+    allocate (greatest(2, size(emulator%budget)), source=0.0_rk)
+    allocate (unmet(size(emulator%budget)), source=0_int64)
+    do i = 1, size(emulator%block)
+      greatest = max(greatest, emulator%block(i)%ledger%largest)
+      unmet = unmet + emulator%block(i)%ledger%n_unmet
+      call emulator%block(i)%ledger%begin_day()
+    end do
+    call largest(greatest)
+    call add_up(unmet)
+    do i = 1, size(unmet)
+      write (three, "(',', i0, 2(',', es17.9e3))") unmet(i), greatest(:, i)
+      cells = cells//trim(three)
+    end do
+  end subroutine close_ledgers
 
   !> Global means of the day's sums on rank 0, in column order whatever the ranks.
   subroutine day_means(columns, now, mean)

@@ -48,6 +48,7 @@ module host_columns
     real(rk), allocatable :: total(:, :, :) !! as rate, of all parts so far; summed only where it is allocated
     real(rk) :: residual(2, n_process) = 0.0_rk !! largest of the day: energy [W m-2], water [kg m-2 s-1]
     real(rk) :: residual_before(2) = 0.0_rk !! the same of the emulator before its constraints
+    real(rk) :: largest_filling = 1.0e-15_rk !! [kg kg-1] of water below zero that is filled up; more is an error
     type(state_fault) :: fault
   end type column_block
 

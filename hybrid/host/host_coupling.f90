@@ -10,13 +10,15 @@ module host_coupling
   use emagram_kinds, only: ik, rk
   use host_clock, only: clock
   use host_columns, only: column_block
-  use host_emulator, only: emulated_block, fluxes, n_flux, rank_emulator
+  use host_emulator, only: rank_emulator
+  use host_binding, only: emulated_block, fluxes, n_flux
   use host_fields, only: air_temperature, boundary_layer_height, cape, cloud_ice, cloud_liquid, convection_regime, &
     convective_rain, convective_snow, eastward_wind, emulator_extrapolated, emulator_rejected, emulator_share, &
     energy_residual_before, longwave_heating, n_state, northward_wind, precipitation, &
     process_of_emulator => emulator, shortwave_heating, snowfall, specific_humidity, stratiform_rain, &
-    stratiform_snow, sum_heating_correction, sum_moistening_correction, surface_downwelling_longwave, &
-    surface_net_shortwave, surface_upwelling_longwave, toa_net_shortwave, toa_outgoing_longwave, water_residual_before
+    stratiform_snow, sum_heating_correction, sum_heating_magnitude, sum_moistening_correction, &
+    sum_moistening_magnitude, surface_downwelling_longwave, surface_net_shortwave, &
+    surface_upwelling_longwave, toa_net_shortwave, toa_outgoing_longwave, water_residual_before
   use host_physics, only: accept_rates, step_conventional
   use host_radiation, only: illuminate
   use host_settings, only: run_settings
@@ -79,7 +81,6 @@ contains
       end if
       if (ierr /= 0) return
       call close_columns(block, emulator, number, now, ierr, errmsg)
-      call take_fluxes(block, mine)
       block%rate = mine%rate
       block%energy = energy_into(block, mine%flux)
       block%water = -s(:, precipitation)
@@ -121,7 +122,7 @@ contains
     call timer%lap(time_of_bookkeeping)
   end subroutine merge_with_host
 
-  !> Apply the constraints, and keep what they found and changed for budgets and history.
+  !> Apply the constraints, take the fluxes, and keep what was found and changed for budgets and history.
   subroutine close_columns(block, emulator, number, now, ierr, errmsg)
     type(column_block), intent(inout), target :: block
     type(rank_emulator), intent(inout), target :: emulator
@@ -142,19 +143,22 @@ contains
         maxval(block%scalar(:, water_residual_before))])
       before = rate(:, :, :specific_humidity)
       call emulator%constrain(number, block, now, ierr, errmsg)
-      x(:, :, sum_heating_correction) = x(:, :, sum_heating_correction) &
-        + abs(rate(:, :, air_temperature) - before(:, :, air_temperature))
-      x(:, :, sum_moistening_correction) = x(:, :, sum_moistening_correction) &
-        + abs(rate(:, :, specific_humidity) - before(:, :, specific_humidity))
+      call take_fluxes(block, flux)
+      before = abs(rate(:, :, :specific_humidity) - before)
+      x(:, :, [sum_heating_correction, sum_moistening_correction]) = &
+        x(:, :, [sum_heating_correction, sum_moistening_correction]) + before
+      x(:, :, [sum_heating_magnitude, sum_moistening_magnitude]) = &
+        x(:, :, [sum_heating_magnitude, sum_moistening_magnitude]) + abs(rate(:, :, :specific_humidity))
+      call emulator%block(number)%ledger%sum_up(block, before, rate)
     end associate
   end subroutine close_columns
 
-  subroutine take_fluxes(block, mine)
+  subroutine take_fluxes(block, flux)
     type(column_block), intent(inout) :: block
-    type(emulated_block), intent(in) :: mine
+    real(rk), intent(in) :: flux(:, :) !! (n_column, n_flux) in the units of the model
     integer :: i
     do i = 1, n_flux
-      block%scalar(:, fluxes(i)%number) = flux_of(mine%flux, fluxes(i)%number)
+      block%scalar(:, fluxes(i)%number) = flux_of(flux, fluxes(i)%number)
     end do
   end subroutine take_fluxes
 

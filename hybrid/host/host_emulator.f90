@@ -1,105 +1,44 @@
-!> The emulator of a run: a model file opened once on all ranks, its fields bound once to arrays of the host's blocks.
+!> The emulator of a run: a model file opened once on all ranks, asked and closed block by block.
 !!
-!! Its inputs are the columns as recorded before physics, its outputs rates of the state and fluxes at top and surface,
-!! which land in arrays of its own: the coupling merges them with the host's and the constraints close them there.
+!! What the library says of rejected columns and unmet budgets is kept for the log, see host_log, and what the
+!! constraints had to do for budgets and history, see host_ledger.
 module host_emulator
-  use, intrinsic :: iso_fortran_env, only: int32, int64
-  use emagram, only: emagram_axis_column_1, emagram_axis_level, emagram_column_extrapolated, emagram_column_rejected, &
-    emagram_columns, emagram_description, emagram_field_description, emagram_message_length, emagram_model, &
-    emagram_input, emagram_policy_clip, emagram_policy_error, emagram_policy_mask
-  use emagram_constants, only: density_liquid_water, latent_heat_vaporization
+  use, intrinsic :: iso_fortran_env, only: int32
+  use emagram, only: emagram_column_extrapolated, emagram_column_level_order, emagram_column_invalid_input, &
+    emagram_column_non_finite_input, emagram_column_non_finite_output, emagram_column_rejected, &
+    emagram_description, emagram_message_length, emagram_model, emagram_policy_clip, emagram_policy_error, &
+    emagram_policy_mask
+  use emagram_constants, only: latent_heat_vaporization
   use emagram_kinds, only: rk
   use emagram_mpi, only: emagram_open_mpi
+  use host_binding, only: bind_block, check_outputs, emulated_block, given_outputs
   use host_clock, only: clock
   use host_columns, only: column_block, rank_columns
-  use host_fields, only: albedo_diffuse_near_infrared, albedo_diffuse_visible, albedo_direct_near_infrared, &
-    albedo_direct_visible, constant_names, cosine_zenith, diffuse_near_infrared, diffuse_visible, &
-    direct_near_infrared, direct_visible, eastward_stress, emulator_extrapolated, emulator_rejected, evaporation, &
-    land_area_fraction, n_state, nitrous_oxide, northward_stress, open_ocean_area_fraction, ozone, precipitation, &
-    sensible_heat, snowfall, state_names, surface_air_pressure, surface_downwelling_longwave, surface_net_shortwave, &
-    surface_temperature, surface_upwelling_longwave, toa_incoming_shortwave, toa_net_shortwave, toa_outgoing_longwave
+  use host_fields, only: emulator_extrapolated, emulator_rejected, evaporation, field_name, name_length
+  use host_ledger, only: list_budgets
+  use host_log, only: event_log
   use host_parallel, only: agree
   use host_settings, only: physics_settings, taken_names
   use mpi_f08, only: MPI_COMM_WORLD
   implicit none (type, external)
   private
 
-  !> A scalar of the host under the name of a model file; number 0 stands for zero everywhere.
-  type :: scalar_of_model
-    character(len=56) :: name
-    integer :: number
-  end type scalar_of_model
-
-  type(scalar_of_model), parameter :: inputs(*) = [ &
-    scalar_of_model("surface_air_pressure", surface_air_pressure), &
-    scalar_of_model("surface_temperature", surface_temperature), &
-    scalar_of_model("toa_incoming_shortwave_flux", toa_incoming_shortwave), &
-    scalar_of_model("cosine_of_solar_zenith_angle", cosine_zenith), &
-    scalar_of_model("surface_upward_sensible_heat_flux", sensible_heat), &
-    scalar_of_model("surface_upward_eastward_stress", eastward_stress), &
-    scalar_of_model("surface_upward_northward_stress", northward_stress), &
-    scalar_of_model("surface_albedo_for_direct_visible_radiation", albedo_direct_visible), &
-    scalar_of_model("surface_albedo_for_direct_near_infrared_radiation", albedo_direct_near_infrared), &
-    scalar_of_model("surface_albedo_for_diffuse_visible_radiation", albedo_diffuse_visible), &
-    scalar_of_model("surface_albedo_for_diffuse_near_infrared_radiation", albedo_diffuse_near_infrared), &
-    scalar_of_model("surface_upwelling_longwave_flux_in_air", surface_upwelling_longwave), &
-    scalar_of_model("land_area_fraction", land_area_fraction), &
-    scalar_of_model("open_ocean_area_fraction", open_ocean_area_fraction), &
-    scalar_of_model("sea_ice_area_fraction", 0), &
-    scalar_of_model("lwe_thickness_of_snow_over_land", 0), &
-    scalar_of_model("snow_thickness_over_sea_ice", 0)]
-  character(len=*), parameter :: latent_heat_name = "surface_upward_latent_heat_flux"
-
-  !> The rates a model gives, in the order of the state.
-  character(len=*), parameter :: rate_names(n_state) = [character(len=80) :: &
-    "tendency_of_air_temperature_due_to_model_physics", &
-    "tendency_of_specific_humidity_due_to_model_physics", &
-    "tendency_of_mass_fraction_of_cloud_liquid_water_in_air_due_to_model_physics", &
-    "tendency_of_mass_fraction_of_cloud_ice_in_air_due_to_model_physics", &
-    "tendency_of_eastward_wind_due_to_model_physics", &
-    "tendency_of_northward_wind_due_to_model_physics"]
-
-  !> A flux that a model gives: the host's scalar is `factor` times it, and it is taken with a group of fluxes.
-  type, public :: flux_of_model
-    character(len=56) :: name
-    integer :: number
-    integer :: taken !! with which of taken_names
-    real(rk) :: factor = 1.0_rk
-  end type flux_of_model
-
-  integer, parameter :: by_precipitation = n_state + 1, by_shortwave = n_state + 2, by_longwave = n_state + 3
-  integer, parameter, public :: n_flux = 10
-  type(flux_of_model), parameter, public :: fluxes(n_flux) = [ &
-    flux_of_model("toa_net_downward_shortwave_flux", toa_net_shortwave, by_shortwave), &
-    flux_of_model("toa_outgoing_longwave_flux", toa_outgoing_longwave, by_longwave), &
-    flux_of_model("surface_net_downward_shortwave_flux", surface_net_shortwave, by_shortwave), &
-    flux_of_model("surface_downwelling_longwave_flux_in_air", surface_downwelling_longwave, by_longwave), &
-    flux_of_model("surface_downwelling_direct_visible_flux_in_air", direct_visible, by_shortwave), &
-    flux_of_model("surface_downwelling_direct_near_infrared_flux_in_air", direct_near_infrared, by_shortwave), &
-    flux_of_model("surface_downwelling_diffuse_visible_flux_in_air", diffuse_visible, by_shortwave), &
-    flux_of_model("surface_downwelling_diffuse_near_infrared_flux_in_air", diffuse_near_infrared, by_shortwave), &
-    flux_of_model("lwe_precipitation_rate", precipitation, by_precipitation, density_liquid_water), &
-    flux_of_model("lwe_snowfall_rate", snowfall, by_precipitation, density_liquid_water)]
-
-  !> What the model reads and writes of a block beside the block's own arrays.
-  type, public :: emulated_block
-    type(emagram_columns) :: columns
-    real(rk), allocatable :: layer_pressure(:, :) !! [Pa] (n_level, n_column)
-    real(rk), allocatable :: latent_heat(:) !! [W m-2] (n_column)
-    real(rk), allocatable :: zero(:) !! (n_column)
-    real(rk), allocatable :: rate(:, :, :) !! (n_level, n_column, n_state)
-    real(rk), allocatable :: flux(:, :) !! (n_column, n_flux), in the units of the model
-    real(rk), allocatable :: weight(:) !! [1] (n_column) of the emulator in the present step
-  end type emulated_block
+  !> Kinds of events: why columns were rejected, the last by the case and not by the library; then unmet budgets.
+  integer(int32), parameter :: reasons(*) = [emagram_column_non_finite_input, emagram_column_invalid_input, &
+    emagram_column_level_order, emagram_column_non_finite_output]
+  character(len=name_length), parameter :: rejections(*) = [character(len=name_length) :: &
+    "rejected, non_finite_input", "rejected, invalid_input", "rejected, level_order", "rejected, non_finite_output", &
+    "rejected, outside the training range"]
 
   !> The model and its blocks.
   type, public :: rank_emulator
     logical :: is_on = .false. !! or the run is conventional throughout
     type(emagram_model) :: model
     type(physics_settings) :: settings
-    logical :: gives_rate(n_state) = .false., gives_flux(n_flux) = .false.
+    type(field_name), allocatable :: budget(:) !! of the model, names as in files
     type(emulated_block), allocatable :: block(:)
     type(column_block) :: scratch !! for what the host's own physics would do
+    type(event_log) :: events
   contains
     procedure :: open => open_emulator
     procedure :: predict, constrain, takes_all
@@ -117,17 +56,26 @@ contains
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
     type(emagram_description) :: model
+    type(given_outputs) :: gives
     integer :: i
     if (ierr /= 0 .or. settings%source == "conventional") return
     self%settings = settings
     call emagram_open_mpi(self%model, path, MPI_COMM_WORLD, policy=policy_of(settings%on_invalid), &
-      defer_constraints=.true., extrapolation_margin=settings%extrapolation_margin, ierr=ierr, errmsg=errmsg)
+      defer_constraints=.true., extrapolation_margin=settings%extrapolation_margin, &
+      measure_only=settings%constraints == "measure", ierr=ierr, errmsg=errmsg)
     if (ierr == 0) call self%model%describe(model, ierr, errmsg)
     if (ierr == 0) call check_model(path, model, settings, columns%n_level, time_step, ierr, errmsg)
+    if (ierr == 0) call list_budgets(self%model, model%n_budget, self%budget, ierr, errmsg)
     allocate (self%block(size(columns%block)))
     do i = 1, size(columns%block)
-      if (ierr == 0) call attach(self, self%block(i), columns%block(i), model, ierr, errmsg)
+      if (ierr /= 0) exit
+      call bind_block(self%model, model%field, self%block(i), columns%block(i), gives, ierr, errmsg)
+      call self%block(i)%ledger%make(size(self%budget), columns%block(i)%n_column)
+      if (settings%constraints == "measure") columns%block(i)%largest_filling = huge(1.0_rk)
     end do
+    if (ierr == 0 .and. size(columns%block) > 0) call check_outputs(gives, settings, ierr, errmsg)
+    if (ierr == 0) call self%events%listen([character(len=name_length) :: rejections, &
+      (unmet_kind(self%budget(i)%name), i=1, size(self%budget))], ierr, errmsg)
     call agree(ierr, errmsg)
     self%is_on = ierr == 0
   end subroutine open_emulator
@@ -163,126 +111,6 @@ contains
     end if
   end subroutine check_model
 
-  !> Room for the outputs of a block, and every field of the model bound for good.
-  subroutine attach(self, mine, block, model, ierr, errmsg)
-    class(rank_emulator), intent(inout) :: self
-    type(emulated_block), intent(inout), target :: mine
-    type(column_block), intent(inout), target :: block
-    type(emagram_description), intent(in) :: model
-    integer, intent(inout) :: ierr
-    character(len=*), intent(inout) :: errmsg
-    integer :: i
-    associate (n => block%n_column, p => block%interface_pressure)
-      allocate (mine%layer_pressure, source=0.5_rk*(p(:block%n_level, :) + p(2:, :)))
-      allocate (mine%latent_heat(n), mine%zero(n), mine%weight(n), source=0.0_rk)
-      allocate (mine%rate(block%n_level, n, n_state), mine%flux(n, n_flux), source=0.0_rk)
-    end associate
-    call mine%columns%new(self%model, block%n_column, &
-      identity=[(int(block%first + i, int64), i=0, block%n_column - 1)], ierr=ierr, errmsg=errmsg)
-    do i = 1, size(model%field)
-      if (ierr /= 0) return
-      if (model%field(i)%direction == emagram_input) then
-        call bind_input(mine, block, model%field(i), ierr, errmsg)
-      else
-        call bind_output(self, mine, model%field(i), ierr, errmsg)
-      end if
-    end do
-    call check_outputs(self, ierr, errmsg)
-  end subroutine attach
-
-  subroutine bind_input(mine, block, field, ierr, errmsg)
-    type(emulated_block), intent(inout), target :: mine
-    type(column_block), intent(inout), target :: block
-    type(emagram_field_description), intent(in) :: field
-    integer, intent(inout) :: ierr
-    character(len=*), intent(inout) :: errmsg
-    integer :: i
-    if (field%name == "air_pressure_at_interface") call bind_profile(block%interface_pressure)
-    if (field%name == "air_pressure") call bind_profile(mine%layer_pressure)
-    if (field%name == latent_heat_name) call bind_scalar(mine%latent_heat)
-    if (any(field%name == [character(len=32) :: "air_pressure_at_interface", "air_pressure", latent_heat_name])) return
-    do i = 1, n_state
-      if (state_names(i)%name == field%name) call bind_profile(block%profile(:, :, i))
-      if (state_names(i)%name == field%name) return
-    end do
-    do i = ozone, nitrous_oxide
-      if (constant_names(i)%name == field%name) call bind_profile(block%profile(:, :, i))
-      if (constant_names(i)%name == field%name) return
-    end do
-    do i = 1, size(inputs)
-      if (inputs(i)%name /= field%name) cycle
-      if (inputs(i)%number == 0) call bind_scalar(mine%zero)
-      if (inputs(i)%number /= 0) call bind_scalar(block%scalar(:, inputs(i)%number))
-      return
-    end do
-    ierr = 1
-    errmsg = "model: expected inputs that the host has, got '"//field%name//"'"
-
-  contains
-
-    subroutine bind_profile(values)
-      real(rk), intent(in), target :: values(:, :)
-      call mine%columns%input(field%name, values, [emagram_axis_level, emagram_axis_column_1], persistent=.true., &
-        ierr=ierr, errmsg=errmsg)
-    end subroutine bind_profile
-
-    subroutine bind_scalar(values)
-      real(rk), intent(in), target :: values(:)
-      call mine%columns%input(field%name, values, [emagram_axis_column_1], persistent=.true., ierr=ierr, errmsg=errmsg)
-    end subroutine bind_scalar
-  end subroutine bind_input
-
-  subroutine bind_output(self, mine, field, ierr, errmsg)
-    class(rank_emulator), intent(inout) :: self
-    type(emulated_block), intent(inout), target :: mine
-    type(emagram_field_description), intent(in) :: field
-    integer, intent(inout) :: ierr
-    character(len=*), intent(inout) :: errmsg
-    integer :: i
-    i = findloc(rate_names == field%name, .true., dim=1)
-    if (i > 0) then
-      self%gives_rate(i) = .true.
-      call mine%columns%output(field%name, mine%rate(:, :, i), [emagram_axis_level, emagram_axis_column_1], &
-        persistent=.true., ierr=ierr, errmsg=errmsg)
-      return
-    end if
-    i = findloc(fluxes%name == field%name, .true., dim=1)
-    if (i > 0) then
-      self%gives_flux(i) = .true.
-      call mine%columns%output(field%name, mine%flux(:, i), [emagram_axis_column_1], persistent=.true., ierr=ierr, &
-        errmsg=errmsg)
-      return
-    end if
-    ierr = 1
-    errmsg = "model: expected outputs that the host can use, got '"//field%name//"'"
-  end subroutine bind_output
-
-  !> All that the host is to take, the model must give.
-  subroutine check_outputs(self, ierr, errmsg)
-    class(rank_emulator), intent(in) :: self
-    integer, intent(inout) :: ierr
-    character(len=*), intent(inout) :: errmsg
-    integer :: i
-    do i = 1, n_state
-      call need(self%gives_rate(i), rate_names(i), i)
-    end do
-    do i = 1, n_flux
-      call need(self%gives_flux(i), fluxes(i)%name, fluxes(i)%taken)
-    end do
-
-  contains
-
-    subroutine need(is_given, name, taken)
-      logical, intent(in) :: is_given
-      character(len=*), intent(in) :: name
-      integer, intent(in) :: taken
-      if (ierr /= 0 .or. is_given .or. .not. self%settings%takes(taken)) return
-      ierr = 1
-      errmsg = "model: expected an output '"//trim(name)//"', got none; 'variables' can leave out '"// &
-        trim(taken_names(taken))//"'"
-    end subroutine need
-  end subroutine check_outputs
-
   !> Whether nothing of the host's own physics is needed where a column is not rejected.
   pure function takes_all(self) result(it_does)
     class(rank_emulator), intent(in) :: self
@@ -290,6 +118,13 @@ contains
     integer :: i
     it_does = all([(self%settings%takes(i), i=1, size(taken_names))])
   end function takes_all
+
+  !> The name of the events in which a budget does not hold after its constraint.
+  pure function unmet_kind(budget) result(name)
+    character(len=*), intent(in) :: budget
+    character(len=name_length) :: name
+    name = "budget '"//trim(budget)//"' unmet"
+  end function unmet_kind
 
   !> Rates and fluxes of a block, and which of its columns were rejected or lie outside the training range.
   subroutine predict(self, number, block, now, ierr, errmsg)
@@ -303,6 +138,7 @@ contains
     character(len=emagram_message_length) :: reason
     associate (mine => self%block(number), s => block%scalar)
       mine%latent_heat = latent_heat_vaporization*s(:, evaporation)
+      call self%events%forget_messages()
       call self%model%step(mine%columns, block%n_column, real(now%time_step, rk), int(now%step), ierr=ierr, &
         errmsg=reason)
       if (ierr /= 0) then
@@ -315,10 +151,29 @@ contains
       s(:, emulator_rejected) = merge(1.0_rk, 0.0_rk, status >= emagram_column_rejected)
       if (self%settings%reject_extrapolated) s(:, emulator_rejected) = max(s(:, emulator_rejected), &
         s(:, emulator_extrapolated))
+      call note_rejections(self%events, status, self%settings%reject_extrapolated)
     end associate
   end subroutine predict
 
-  !> Close the rates and fluxes of a block, as they stand now, by the constraints of the model file.
+  !> The message of the library is of the first column that was rejected, and so of its reason.
+  subroutine note_rejections(events, status, reject_extrapolated)
+    type(event_log), intent(inout) :: events
+    integer(int32), intent(in) :: status(:)
+    logical, intent(in) :: reject_extrapolated
+    integer :: i, first
+    first = findloc(status >= emagram_column_rejected, .true., dim=1)
+    if (first > 0) then
+      do i = 1, size(reasons)
+        call events%note(i, count(status == reasons(i)), merge("columns rejected", "                ", &
+          status(first) == reasons(i)))
+      end do
+    end if
+    if (reject_extrapolated) call events%note(size(rejections), count(status >= emagram_column_extrapolated &
+      .and. status < emagram_column_rejected), "")
+  end subroutine note_rejections
+
+  !> Close the rates and fluxes of a block, as they stand now, by the constraints of the model file, or only measure
+  !! what they lack.
   subroutine constrain(self, number, block, now, ierr, errmsg)
     class(rank_emulator), intent(inout), target :: self
     integer, intent(in) :: number !! of the block
@@ -327,7 +182,16 @@ contains
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
     character(len=emagram_message_length) :: reason
-    call self%model%constrain(self%block(number)%columns, block%n_column, real(now%time_step, rk), ierr, reason)
-    if (ierr /= 0) errmsg = "constraints in the step of "//now%date()//": "//trim(reason)
+    integer :: i
+    call self%events%forget_messages()
+    associate (mine => self%block(number))
+      call self%model%constrain(mine%columns, block%n_column, real(now%time_step, rk), ierr, reason)
+      if (ierr == 0) call mine%ledger%measure(mine%columns, block%n_column, ierr, reason)
+      if (ierr /= 0) errmsg = "constraints in the step of "//now%date()//": "//trim(reason)
+      if (ierr /= 0 .or. self%settings%constraints == "measure") return
+      do i = 1, size(self%budget)
+        call self%events%note(size(rejections) + i, count(mine%ledger%unmet(:, i)), "budget '")
+      end do
+    end associate
   end subroutine constrain
 end module host_emulator

@@ -6,10 +6,12 @@ module host_fields
   implicit none (type, external)
   private
 
+  integer, parameter, public :: name_length = 128
+
   !> Name and unit of a field.
   type, public :: field_name
-    character(len=48) :: name
-    character(len=16) :: unit
+    character(len=name_length) :: name
+    character(len=32) :: unit
   end type field_name
 
   ! Profiles (n_level, n_column, n_profile). The first n_state are the state, in the order of the tendencies.
@@ -26,7 +28,8 @@ module host_fields
   integer, parameter, public :: sum_moistening = 34 !! plus a number of a process
   integer, parameter, public :: sum_longwave_heating = 42, sum_shortwave_heating = 43
   integer, parameter, public :: sum_heating_correction = 44, sum_moistening_correction = 45 !! by the constraints
-  integer, parameter, public :: n_profile = 45
+  integer, parameter, public :: sum_heating_magnitude = 46, sum_moistening_magnitude = 47 !! after them, of the emulator
+  integer, parameter, public :: n_profile = 47
 
   type(field_name), parameter, public :: state_names(n_state) = [ &
     field_name("air_temperature", "K"), &

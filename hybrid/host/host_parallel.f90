@@ -4,10 +4,11 @@ module host_parallel
   use emagram_kinds, only: rk
   use emagram_mpi, only: emagram_agree
   use mpi_f08, only: MPI_Allreduce, MPI_Bcast, MPI_CHARACTER, MPI_COMM_WORLD, MPI_Comm_rank, MPI_Comm_size, &
-    MPI_DOUBLE_PRECISION, MPI_Gatherv, MPI_IN_PLACE, MPI_INTEGER, MPI_LOGICAL, MPI_MAX, MPI_Scatterv
+    MPI_DOUBLE_PRECISION, MPI_Gatherv, MPI_IN_PLACE, MPI_INTEGER, MPI_INTEGER8, MPI_LOGICAL, MPI_MAX, MPI_Scatterv, &
+    MPI_SUM
   implicit none (type, external)
   private
-  public :: agree, broadcast, gather, largest, scatter, share_columns, this_rank
+  public :: add_up, agree, broadcast, gather, largest, scatter, share_columns, this_rank
 
   !> The values of rank 0, on every rank.
   interface broadcast
@@ -99,4 +100,10 @@ contains
     real(rk), contiguous, intent(inout) :: values(:, :)
     call MPI_Allreduce(MPI_IN_PLACE, values, size(values), MPI_DOUBLE_PRECISION, MPI_MAX, MPI_COMM_WORLD)
   end subroutine largest
+
+  !> The sums of all ranks' counts, on every rank.
+  subroutine add_up(counts)
+    integer(int64), contiguous, intent(inout) :: counts(:)
+    call MPI_Allreduce(MPI_IN_PLACE, counts, size(counts), MPI_INTEGER8, MPI_SUM, MPI_COMM_WORLD)
+  end subroutine add_up
 end module host_parallel

@@ -26,8 +26,6 @@ module host_physics
   private
   public :: accept_rates, step_conventional, step_forcing, step_surface_exchange
 
-  real(rk), parameter :: smallest_deficit = 1.0e-15_rk !! [kg kg-1] what is more than rounding is an error
-
   abstract interface
     !> Compute the block's rates, and the energy and water that its fluxes bring into each column.
     subroutine process_body(block, settings, now, timer)
@@ -143,7 +141,8 @@ contains
     block%scalar(:, water_input) = block%scalar(:, water_input) + block%water
   end subroutine hold_against_fluxes
 
-  !> Add the rates; water that rounding leaves a little below zero is filled up and the filling counted.
+  !> Add the rates; water that rounding (or an emulator that nothing closes) leaves below zero is filled up and the
+  !! filling counted.
   subroutine apply(block, dt)
     type(column_block), intent(inout) :: block
     real(rk), intent(in) :: dt
@@ -154,7 +153,7 @@ contains
       do i = 1, block%n_column
         do k = 1, block%n_level
           filled = -block%profile(k, i, f)
-          if (.not. (filled > 0.0_rk .and. filled < smallest_deficit)) cycle
+          if (.not. (filled > 0.0_rk .and. filled < block%largest_filling)) cycle
           block%profile(k, i, f) = 0.0_rk
           block%scalar(i, filled_water) = block%scalar(i, filled_water) + filled/(dt*gravity) &
             *(block%interface_pressure(k + 1, i) - block%interface_pressure(k, i))

@@ -13,7 +13,7 @@ module host_settings
   use emagram_sun_kernels, only: sun_parameters
   use emagram_surface_kernels, only: surface_parameters
   use host_clock, only: days_per_year, seconds_per_day
-  use host_fields, only: n_state, state_names
+  use host_fields, only: n_state, name_length, state_names
   use host_forcing, only: forcing_settings
   use host_parallel, only: agree, broadcast, this_rank
   implicit none (type, external)
@@ -23,7 +23,8 @@ module host_settings
   integer, parameter :: line_length = 512
 
   !> What can be taken from an emulator one by one: the tendencies of the state, and fluxes in three groups.
-  character(len=48), parameter, public :: taken_names(n_state + 3) = [character(len=48) :: state_names%name, &
+  character(len=name_length), parameter, public :: taken_names(n_state + 3) = [character(len=name_length) :: &
+    state_names%name, &
     "precipitation", "shortwave", "longwave"]
 
   !> Time, files and what the sun does.
@@ -54,6 +55,7 @@ module host_settings
     character(len=16) :: source = "conventional" !! or emulator
     character(len=64) :: model_sha256 = "" !! of the model file; any where it is blank
     character(len=8) :: on_invalid = "mask" !! or clip, or error
+    character(len=8) :: constraints = "enforce" !! or measure: residuals are measured, and nothing is changed
     logical :: reject_extrapolated = .false. !! columns outside the training range fall back to the host's physics
     real(rk) :: extrapolation_margin = 0.0_rk !! [1] of the width of that range which counts to it
     character(len=48) :: variables(size(taken_names)) = "" !! some of taken_names; all where there is none
@@ -234,11 +236,14 @@ contains
     else if (all(physics%on_invalid /= [character(len=8) :: "mask", "clip", "error"])) then
       ierr = 1
       errmsg = "'on_invalid': expected mask, clip or error, got '"//trim(physics%on_invalid)//"'"
+    else if (all(physics%constraints /= [character(len=8) :: "enforce", "measure"])) then
+      ierr = 1
+      errmsg = "'constraints': expected enforce or measure, got '"//trim(physics%constraints)//"'"
     else
       call physics%coupling%check(ierr, errmsg)
     end if
     do i = 1, size(physics%variables)
-      if (ierr /= 0 .or. any(physics%variables(i) == [character(len=48) :: taken_names, ""])) cycle
+      if (ierr /= 0 .or. any(physics%variables(i) == [character(len=name_length) :: taken_names, ""])) cycle
       ierr = 1
       errmsg = "'variables': expected what an emulator gives, got '"//trim(physics%variables(i))//"'"
     end do

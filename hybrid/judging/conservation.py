@@ -65,7 +65,7 @@ def conservation(run: Run, records: slice) -> Conservation:
     """
     energy, water = totals(run, records)
     first, last = run.time[records][0] - run.days_in_mean, run.time[records][-1]
-    budgets = _days(read_budgets(run.folder), first, last)
+    budgets = days_between(read_budgets(run.folder), first, last)
     state_energy, state_water = (budgets[f"closure_state_{name}"] for name in ("energy_w_m2", "water_kg_m2_s"))
     return Conservation(
         day=run.time[records],
@@ -124,8 +124,8 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def _days(budgets: Mapping[str, Sequence[float]], first: float, last: float) -> dict[str, Array]:
-    """The lines of the days after `first` until `last`."""
+def days_between(budgets: Mapping[str, Sequence[float]], first: float, last: float) -> dict[str, Array]:
+    """The lines of `budgets.csv` of the days after `first` until `last`."""
     day = np.asarray(budgets["day"])
     chosen = (day > first + 1e-9) & (day <= last + 1e-9)
     return {name: np.asarray(values)[chosen] for name, values in budgets.items()}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ...emulators.atomic import write_atomically
 from ...physics.errors import EmagramError
-from . import climate_figures, process_figures
+from . import climate_figures, correction_figures, process_figures
 from .drawing import Form, render
 from .judgement import Judgement
 
@@ -81,6 +81,18 @@ PICTURES = {
         (7.2, 5.4),
         ("interventions",),
     ),
+    "corrections": Picture(
+        "Mean change of heating and moistening by the constraints, and its share, by latitude and pressure",
+        correction_figures.corrections,
+        (7.2, 5.4),
+        ("corrections",),
+    ),
+    "regimes": Picture(
+        "Changes by the constraints over tendencies, and residuals before them, by sun, rain, surface and latitude",
+        correction_figures.regimes,
+        (9.0, 3.9),
+        ("corrections",),
+    ),
     "speed": Picture("Time of a step by part, of both runs", process_figures.speed, (7.2, 2.4), ()),
 }
 
@@ -89,7 +101,9 @@ def drawable(judgement: Judgement) -> list[str]:
     """Names of the pictures that there is something to draw of."""
     names = [name for name, picture in PICTURES.items() if all(getattr(judgement, need) for need in picture.needs)]
     timed = judgement.speed.run is not None or judgement.speed.against is not None
-    return [name for name in names if name != "speed" or timed]
+    enforced = judgement.corrections is not None and judgement.corrections.enforced
+    left_out = {name for name, there in (("speed", timed), ("corrections", enforced)) if not there}
+    return [name for name in names if name not in left_out]
 
 
 def draw(judgement: Judgement, name: str, form: Form = "svg") -> bytes:

@@ -42,9 +42,9 @@ class Interventions:
         rejected_by_record, extrapolated_by_record: [1] (n_record,).
         pressure_hpa: [hPa] (n_level,).
         correction: by variable, mean absolute change by the constraints, its unit of tendency (n_level,).
-        tendency: by variable, mean absolute tendency after them of the records, same unit (n_level,).
+        tendency: by variable, mean absolute tendency after them, same unit (n_level,).
         correction_fraction: by variable, [1] mass-weighted correction over mass-weighted tendency; None without one.
-            Corrections are means of single steps, tendencies are daily means in which day and night cancel.
+            Both are means of single steps.
         mean_residual_before_energy_w_m2, mean_residual_before_water_kg_m2_s: means of absolute values.
         largest_rejected_fraction: [1] of the columns of a day, the largest of the run's days.
     """
@@ -87,7 +87,7 @@ def interventions(run: Run, records: slice) -> Interventions:
         for name in ("energy", "water")
     )
     correction = {name: _mean_magnitude(run, f"{name}_correction", records) for name in CORRECTED}
-    tendency = {name: _mean_magnitude(run, f"{name}_tendency_emulator", records) for name in CORRECTED}
+    tendency = {name: _mean_magnitude(run, f"{name}_tendency_magnitude", records) for name in CORRECTED}
     mass = columns.mass_weight.sum(axis=1)
     often = rejected.mean(axis=0)
     return Interventions(

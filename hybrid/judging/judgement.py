@@ -17,6 +17,7 @@ from ...physics.errors import EmagramError
 from ...physics.units import SECONDS_PER_DAY
 from .climate import Climate, compare_climate
 from .conservation import Conservation, conservation, trend
+from .corrections import Corrections, corrections
 from .floors import Floor, FloorRatio, describe, differences, floor_ratio, kind_of
 from .growth import Growth, Survival, error_growth, survival
 from .interventions import Interventions, interventions
@@ -59,6 +60,7 @@ class Judgement:
         survival: days until the stop, or survived.
         growth: error by day since the runs parted, of the run and of every replica.
         interventions: rejected and corrected columns; None of a conventional run, and as above.
+        corrections: where the constraints act and how much; None as there.
         speed: of the run and of the other one.
         offline_r2: R² by variable on the records that the emulator was tested on; empty without a study's folder.
     """
@@ -83,6 +85,7 @@ class Judgement:
     survival: Survival
     growth: tuple[Growth, ...]
     interventions: Interventions | None
+    corrections: Corrections | None
     speed: Speed
     offline_r2: Mapping[str, float]
 
@@ -209,6 +212,7 @@ class _Compared:
     difference_energy_trend_w_m2: float | None = None
     difference_water_trend_mm_day: float | None = None
     interventions: Interventions | None = None
+    corrections: Corrections | None = None
 
 
 def _compare(run: Run, against: Run, records: slice) -> _Compared:
@@ -222,6 +226,7 @@ def _compare(run: Run, against: Run, records: slice) -> _Compared:
         difference_energy_trend_w_m2=None if energy is None else energy / SECONDS_PER_DAY,
         difference_water_trend_mm_day=trend(ours.day, ours.water_kg_m2 - theirs.water_kg_m2),
         interventions=None if run.physics == "conventional" else interventions(run, records),
+        corrections=None if run.physics == "conventional" else corrections(run, records),
     )
 
 

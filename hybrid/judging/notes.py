@@ -32,6 +32,11 @@ def _physics_notes(run: Run, against: Run) -> list[str]:
         notes.append(f"'{run.folder.name}' ran conventional physics, so that no emulator is judged.")
     if against.physics != "conventional":
         notes.append(f"'{against.folder.name}', which is compared with, ran the physics '{against.physics}'.")
+    if run.physics != "conventional" and run.constraints == "measure":
+        notes.append(
+            f"The constraints of the model file of '{run.folder.name}' were measured and not enforced: residuals after "
+            "them are those before, nothing closes, and water that fell below zero was filled up by the host."
+        )
     differing = {key: pair for key, pair in differences(run, against).items() if not key.startswith("physics")}
     if differing:
         notes.append(f"Beside the physics the runs differ in {describe(differing)}.")

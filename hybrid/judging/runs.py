@@ -94,6 +94,11 @@ class Run:
         return str((self.configuration.get("physics") or {}).get("source", "conventional"))
 
     @property
+    def constraints(self) -> str:
+        """Whether those of the model file are enforced or measured; "enforce" of a conventional run too."""
+        return str((self.configuration.get("physics") or {}).get("constraints", "enforce"))
+
+    @property
     def needs_conventional(self) -> bool:
         """Whether the conventional physics computes every column after the spin-up too."""
         return self.physics != "emulator" or bool(self.taken)
@@ -127,6 +132,8 @@ class Run:
 
     def read(self, name: str, records: slice) -> Array:
         """A variable of the history, (n_record, n_level, n_column), or (n_record, 1, n_column) of one without levels.
+
+        One by regime has classes in place of levels.
 
         Raises:
             EmagramError: if the file is damaged, the variable missing, or a value not finite.

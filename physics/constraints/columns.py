@@ -54,6 +54,16 @@ class Columns:
         """A field of the column, (...), float64."""
         return self._shaped(name, self._shape)
 
+    def values(self, name: str) -> Tensor:
+        """A field of the column, (..., 1), or of anything in it, (..., n), float64."""
+        value = self._find(name)
+        if tuple(value.shape) == self._shape:
+            return value.double().unsqueeze(-1)
+        if self._gravity is None or tuple(value.shape[:-1]) != self._shape:
+            expected = "" if self._gravity is None else f" or {(*self._shape, 'n')}"
+            raise EmagramError(f"field '{name}': expected shape {self._shape}{expected}, got {tuple(value.shape)}")
+        return value.double()
+
     def _shaped(self, name: str, expected: tuple[int, ...]) -> Tensor:
         value = self._find(name)
         if tuple(value.shape) != expected:

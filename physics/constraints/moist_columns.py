@@ -13,6 +13,8 @@ from .columns import not_below_zero
 from .projection import Weights, smallest_change
 
 ROUNDING_PASSES = 2
+ROUNDING = 4.0 * torch.finfo(torch.float64).eps
+"""Of the water before: what is left of it after a step that takes all, and must not grow to close a budget."""
 
 
 class MoistColumns(NamedTuple):
@@ -80,8 +82,9 @@ def close(columns: MoistColumns, costs: Costs, constants: Constants) -> MoistCol
 def _project(columns: MoistColumns, costs: Costs, constants: Constants) -> MoistColumns:
     """The smallest change; precipitation and temperature close what water cannot."""
     mass = columns.mass.sum(dim=-1)
-    present = (columns.waters + costs.time_step * columns.rates).clamp(min=0.0)
-    present = torch.where(columns.is_upper.unsqueeze(-2), 0.0, present)
+    present = columns.waters + costs.time_step * columns.rates
+    is_none = (present <= ROUNDING * columns.waters.abs()) | columns.is_upper.unsqueeze(-2)
+    present = torch.where(is_none, 0.0, present)
     available = (columns.mass.unsqueeze(-2) * present).sum(dim=-1)
     weights = costs.weights(constants, columns.mass)
     change = smallest_change(imbalance(columns, constants), mass, available, weights)

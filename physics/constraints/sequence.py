@@ -7,23 +7,35 @@ from typing import Any
 
 from ..constants import Constants
 from ..errors import EmagramError
+from .accounts import Accounts
 from .bounds import Bounds
+from .cloud_phase import CloudPhase
 from .column_energy import ColumnEnergy
 from .constraint import Constraint
+from .downscaling import Downscaling
+from .linear_laws import LinearLaws
 from .positivity import Positivity
 from .precipitation import Precipitation
+from .residual_levels import ResidualLevels
 from .shortwave import Shortwave
+from .stratospheric_water import StratosphericWater
 from .upper_levels import UpperLevels
 from .water_and_energy import WaterAndEnergy
 
 CONSTRAINTS: Mapping[str, type[Constraint]] = {
     "column_energy": ColumnEnergy,
+    "downscaling": Downscaling,
     "upper_levels": UpperLevels,
     "shortwave": Shortwave,
     "bounds": Bounds,
     "precipitation": Precipitation,
+    "stratospheric_water": StratosphericWater,
     "positivity": Positivity,
     "water_and_energy": WaterAndEnergy,
+    "residual_levels": ResidualLevels,
+    "cloud_phase": CloudPhase,
+    "accounts": Accounts,
+    "linear": LinearLaws,
 }
 """Classes by the `type` of their entry, in the order in which a sequence has them."""
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 import emagram
-from constrained_columns import ENERGY_CLOSED, WATER_CLOSED
+from constrained_columns import ENERGY_CLOSED, TYPES, WATER_CLOSED
 from emagram.emulators.climsim import climsim_spec, pack_inputs
 from emagram.emulators.climsim_budgets import BUDGETS, WATERS, ColumnState, column_budgets
-from emagram.emulators.climsim_constraints import CLIMSIM_CONSTRAINTS, TOP_PRESSURE, climsim_constraints, constrained
+from emagram.emulators.climsim_constraints import TOP_PRESSURE, climsim_constraints, constrained
 from emagram.emulators.climsim_study_config import ClimsimStudyConfig, PartConfig, RecordsConfig
 from emagram.emulators.data.climsim_series import find_series
 from emagram.emulators.data.climsim_stream import ColumnStream
@@ -27,6 +27,7 @@ from emagram.emulators.statistics import stream_normalisation
 from emagram.emulators.training.objectives import NormalisedObjectiveConfig
 from emagram.emulators.training.samples import Samples
 from emagram.physics.constants import Constants
+from emagram.physics.constraints import Accounts, close
 from emagram.physics.errors import EmagramError
 from emagram.physics.variables import find
 from stepping import bind
@@ -39,7 +40,7 @@ PRESSURE = "air_pressure_at_interface"
 TOA = tuple(find(name, "climsim").name for name in ("cam_out_FSNT", "cam_out_FLUT"))
 
 
-def whole_spec(names: tuple[str, ...] = tuple(CLIMSIM_CONSTRAINTS), n_level: int = N_LEVEL) -> EmulatorSpec:
+def whole_spec(names: tuple[str, ...] = TYPES, n_level: int = N_LEVEL) -> EmulatorSpec:
     """Of the set v2 with the fluxes at the top."""
     spec = climsim_spec("v2", n_level=n_level)
     return constrained(replace(spec, outputs=spec.outputs + TOA), names)
@@ -66,7 +67,7 @@ def test_the_inputs_of_constraints_come_after_those_of_the_set() -> None:
     plain, spec = climsim_spec("v2", n_level=N_LEVEL), whole_spec()
     assert spec.inputs == (*plain.inputs, PRESSURE)
     assert spec.features == plain.features
-    assert [constraint.to_manifest()["type"] for constraint in spec.constraints] == list(CLIMSIM_CONSTRAINTS)
+    assert [constraint.to_manifest()["type"] for constraint in spec.constraints] == list(TYPES)
     short = constrained(climsim_spec("v1", n_level=N_LEVEL), ["shortwave", "precipitation"])
     assert short.inputs[: len(climsim_spec("v1").inputs)] == climsim_spec("v1").inputs
     assert len(short.inputs) == len(climsim_spec("v1").inputs) + 4  # albedos
@@ -197,7 +198,7 @@ def test_a_model_file_takes_the_sequence_along() -> None:
     entries = {entry["name"]: entry for entry in contents.manifest["inputs"]}
     assert list(entries) == list(spec.inputs)
     assert [name for name, entry in entries.items() if "monotonic" in entry] == [PRESSURE]
-    assert [entry["type"] for entry in contents.manifest["constraints"]] == list(CLIMSIM_CONSTRAINTS)
+    assert [entry["type"] for entry in contents.manifest["constraints"]] == list(TYPES)
     again = _rebuild(contents, "closed")
     assert again.spec == spec
     for name, value in again(samples.inputs).items():
@@ -259,7 +260,7 @@ def study(constraints: tuple[str, ...], extra: tuple[str, ...] = ()) -> ClimsimS
 
 
 def test_a_study_builds_its_spec_with_constraints() -> None:
-    config = study(tuple(CLIMSIM_CONSTRAINTS), ("cam_out_FSNT", "cam_out_FLUT"))
+    config = study(TYPES, ("cam_out_FSNT", "cam_out_FLUT"))
     assert config.build_spec(toy_grid()) == whole_spec()
     assert study(()).build_spec(toy_grid()) == climsim_spec("v2", n_level=N_LEVEL)
 
@@ -269,3 +270,64 @@ def test_a_study_refuses_constraints_before_anything_is_read() -> None:
         study(("short_wave",))
     with pytest.raises(EmagramError, match="which 'extra_outputs' adds"):
         study(("water_and_energy",))
+
+
+@torch.no_grad()
+def test_residual_levels_close_in_place_of_the_projection() -> None:
+    names = tuple("residual_levels" if name == "water_and_energy" else name for name in reversed(TYPES))
+    spec = whole_spec(names)
+    assert [c.to_manifest()["type"] for c in spec.constraints] == [*TYPES[:-1], "residual_levels"]
+    assert spec.inputs == whole_spec().inputs
+    samples = whole_samples(spec)
+    emulator = emulator_of(spec, samples)
+    residuals = emulator.residuals(emulator(samples.inputs), samples.inputs)
+    assert float(residuals["column_water"].abs().max()) <= WATER_CLOSED
+    assert float(residuals["column_energy"].abs().max()) <= ENERGY_CLOSED
+    with pytest.raises(EmagramError, match="expected one of water_and_energy and residual_levels, got both"):
+        whole_spec((*TYPES, "residual_levels"))
+
+
+@torch.no_grad()
+def test_phase_stratosphere_and_accounts_come_besides() -> None:
+    """In the order of the sequence, and every budget of the others stays closed."""
+    names = ("accounts", "cloud_phase", "stratospheric_water", *TYPES)
+    spec = whole_spec(names)
+    at = TYPES.index("positivity")
+    order = [*TYPES[:at], "stratospheric_water", *TYPES[at:], "cloud_phase", "accounts"]
+    assert [constraint.to_manifest()["type"] for constraint in spec.constraints] == order
+    samples = whole_samples(spec)
+    emulator = emulator_of(spec, samples)
+    raw = emulator.decode(emulator.network(emulator.encode(samples.inputs)), samples.inputs)
+    ledger = close(spec.constraints, {**samples.inputs, **raw})
+    unmet = {name for name, entry in ledger.entries.items() if bool(entry.unmet.any())}
+    assert unmet == set()
+    assert float(ledger.entries["stratospheric_water"].residuals.before.max()) > 1e-10
+    assert float(ledger.entries["stratospheric_water"].residuals.returned.max()) <= WATER_CLOSED
+    assert float(ledger.entries["cloud_phase"].residuals.before.max()) > 1e-9
+    assert float(ledger.entries["column_energy"].residuals.returned.abs().max()) <= ENERGY_CLOSED
+    assert float(ledger.entries["column_water"].residuals.returned.abs().max()) <= WATER_CLOSED
+    assert float(ledger.entries["positivity"].residuals.returned.max()) == 0.0
+    assert not ledger.entries["upper_levels_water"].residuals.returned.abs().max() > WATER_CLOSED
+    assert spec.time_step is not None
+    fields = {**samples.inputs, **ledger.fields}
+    measured = column_budgets(ColumnState(fields, samples.inputs[PRESSURE], spec.constants, spec.time_step))
+    assert float(measured["D_cloud_phase"].max()) <= 1e-10
+    assert float(ledger.entries["accounts_eastward_momentum"].residuals.returned.abs().max()) > 1e-6
+
+
+def test_accounts_take_what_there_is() -> None:
+    """Winds only with both rates among the outputs, stress only where the emulator reads it, clouds as they are."""
+    (law,) = whole_spec(("accounts",)).constraints
+    assert isinstance(law, Accounts)
+    assert (len(law.water), len(law.winds), len(law.stress)) == (3, 2, 2)
+    unstressed = climsim_spec("v2", n_level=N_LEVEL)
+    unstressed = replace(unstressed, inputs=tuple(i for i in unstressed.inputs if "stress" not in i), features=())
+    (law,) = climsim_constraints(unstressed, ("accounts",))
+    assert isinstance(law, Accounts)
+    assert (len(law.winds), len(law.stress)) == (2, 0)
+    (law,) = climsim_constraints(climsim_spec("v1", n_level=N_LEVEL), ("accounts",))
+    assert isinstance(law, Accounts)
+    assert (law.water, law.winds) == ((WATERS[0][1],), ())
+    (law,) = climsim_constraints(climsim_spec("v5", n_level=N_LEVEL), ("accounts",))
+    assert isinstance(law, Accounts)
+    assert law.water[1:] == (find("ptend_qn", "climsim").name,)

@@ -139,6 +139,11 @@ def test_bad_folders_and_specs_are_refused(folder: Path) -> None:
         read_climsim_normalisation(folder, "v5")
     with pytest.raises(EmagramError, match="expected an emulator of 12 levels, as its files have, got 60"):
         read_climsim_normalisation(folder, "v1", spec=climsim_spec("v1"))
+    invariant = climsim_spec("v1", n_level=N_LEVEL, inputs="climate_invariant")
+    with pytest.raises(
+        EmagramError, match=r"'v1': expected 'state_t' as ClimSim has it.*got transform 'plume_buoyancy'"
+    ):
+        read_climsim_normalisation(folder, "v1", spec=invariant)
     with pytest.raises(EmagramError, match="'v1': expected an emulator of that set"):
         read_climsim_normalisation(folder, "v1", spec=climsim_spec("v2", n_level=N_LEVEL))
     write(folder / "input_mean_v5_pervar.nc", {})

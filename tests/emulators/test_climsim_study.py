@@ -96,7 +96,7 @@ def test_every_network_and_output_is_scored_in_both_climates(run: tuple[Path, di
 def test_a_climate_is_scored_on_its_own_records(config: ClimsimStudyConfig, run: tuple[Path, dict]) -> None:
     """And the members are those that training kept, not others."""
     study = ClimsimStudy(config, run[0])
-    members = study._train()
+    members = study.train()
     for climate, name in (("present", "present"), ("+4 K", "+4_K")):
         for member in members:
             want = evaluate_columns(member.emulator, study.climates[climate].ordered(), study.grid)
@@ -118,8 +118,8 @@ def test_only_the_training_records_train(config: ClimsimStudyConfig, run: tuple[
     shutil.copytree(config.records.folder, tmp_path / "changed")
     change(tmp_path / "changed", "state_t", 10.0, ("02-07", "02-08"))
     other = replace(config, records=replace(config.records, folder=tmp_path / "changed"), seeds=(0,))
-    members = ClimsimStudy(other, tmp_path / "run")._train()
-    for member, same in zip(members, [m for m in study._train() if m.seed == 0], strict=True):
+    members = ClimsimStudy(other, tmp_path / "run").train()
+    for member, same in zip(members, [m for m in study.train() if m.seed == 0], strict=True):
         assert member.log[-1]["validation_loss"] == same.log[-1]["validation_loss"]
         for mine, theirs in zip(member.emulator.parameters(), same.emulator.parameters(), strict=True):
             assert torch.equal(mine, theirs)
@@ -177,7 +177,7 @@ def test_a_study_trains_and_scores_constrained_columns(config: ClimsimStudyConfi
     names = ("upper_levels", "shortwave", "bounds", "precipitation", "positivity")
     small = replace(config, variables="v2", networks=(GruConfig(width=8),), seeds=(0,), heldout=(), constraints=names)
     study = ClimsimStudy(small, tmp_path / "run")
-    (member,) = study._train()
+    (member,) = study.train()
     free = copy.deepcopy(member.emulator)
     free.spec = replace(free.spec, constraints=())
     budgets = [
@@ -204,7 +204,7 @@ def predicting(config: ClimsimStudyConfig, tmp_path_factory: pytest.TempPathFact
 
 
 def member(config: ClimsimStudyConfig, folder: Path) -> Member:
-    (only,) = ClimsimStudy(config, folder)._train()
+    (only,) = ClimsimStudy(config, folder).train()
     return only
 
 

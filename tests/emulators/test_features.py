@@ -1,7 +1,10 @@
 import pytest
 import torch
+from torch import Tensor
 
+from emagram.emulators.emulator import EmulatorSpec
 from emagram.emulators.features import FEATURE_SETS, LOG_FLOOR, Feature
+from emagram.physics.climate_invariant import plume_buoyancy, scaled_latent_heat_flux
 from emagram.physics.constants import Constants
 from emagram.physics.errors import EmagramError
 from emagram.physics.thermodynamics import relative_humidity, saturation_specific_humidity
@@ -92,3 +95,66 @@ def test_feature_sets_differ_in_humidity_alone() -> None:
 def test_unknown_transforms_and_wrong_inputs_are_refused(transform: str, inputs: tuple[str, ...]) -> None:
     with pytest.raises(EmagramError, match="expected"):
         Feature(transform, inputs)
+
+
+STATE = ("p", "t", "q")
+
+
+def humid_columns(n_column: int = 3, n_level: int = 4) -> dict[str, Tensor]:
+    pressure = torch.linspace(2.0e4, 1.0e5, n_level, dtype=torch.float64).expand(n_column, -1)
+    temperature = torch.linspace(280.0, 300.0, n_column, dtype=torch.float64)[:, None] * (pressure / 1e5) ** 0.19
+    humidity = 0.8 * saturation_specific_humidity(pressure, temperature)
+    flux = torch.linspace(20.0, 150.0, n_column, dtype=torch.float64)
+    return {"p": pressure, "t": temperature, "q": humidity, "flux": flux}
+
+
+def test_climate_invariant_transforms_are_those_of_physics_with_the_hosts_constants() -> None:
+    fields, planet = humid_columns(), Constants(gravity=3.7)
+    buoyancy = Feature("plume_buoyancy", STATE).evaluate(fields, constants=planet)
+    assert torch.equal(buoyancy, plume_buoyancy(*(fields[name] for name in STATE), constants=planet))
+    assert not torch.equal(buoyancy, Feature("plume_buoyancy", STATE).evaluate(fields, constants=CONSTANTS))
+    moist = Constants(latent_heat_vaporization=1.0e6)
+    flux = Feature("scaled_latent_heat_flux", ("flux", *STATE)).evaluate(fields, constants=moist)
+    expected = scaled_latent_heat_flux(fields["flux"], *(fields[name] for name in STATE), constants=moist)
+    assert torch.equal(flux, expected[:, None])
+    assert flux.shape == (3, 1)
+
+
+def test_a_feature_has_the_size_its_transform_says() -> None:
+    assert Feature("plume_buoyancy", STATE).size((60, 60, 60)) == 60
+    assert Feature("scaled_latent_heat_flux", ("flux", *STATE)).size((1, 60, 60, 60)) == 1
+    assert Feature("sum", ("x", "y")).size((1, 1)) == 1
+    with pytest.raises(EmagramError, match=r"'plume_buoyancy' of .*: expected inputs of one size, got sizes \(60, 61"):
+        Feature("plume_buoyancy", STATE).size((60, 61, 60))
+    for sizes in ((60, 60, 60, 60), (1, 60, 60, 61)):
+        with pytest.raises(
+            EmagramError, match=r"'scaled_latent_heat_flux' of .*: expected one value a column and then"
+        ):
+            Feature("scaled_latent_heat_flux", ("flux", *STATE)).size(sizes)
+    with pytest.raises(EmagramError, match="'one_minus_exp': expected 3 parameters, got 2"):
+        Feature("one_minus_exp", ("x",), (1.0, 2.0)).size((3,))
+
+
+def test_inputs_in_another_order_are_refused() -> None:
+    feature = Feature("scaled_latent_heat_flux", ("flux", "t", "p", "q"))
+    with pytest.raises(EmagramError, match="'scaled_latent_heat_flux': expected 't' in Pa, got K"):
+        feature.check_units(("W m-2", "K", "Pa", "kg kg-1"))
+    Feature("sum", ("t", "p")).check_units(("K", "Pa"))
+    names = ("air_temperature", "air_pressure", "specific_humidity")
+    with pytest.raises(EmagramError, match="'plume_buoyancy': expected 'air_temperature' in Pa, got K"):
+        EmulatorSpec(8, names, ("surface_temperature",), (Feature("plume_buoyancy", names),))
+    with pytest.raises(EmagramError, match="expected an input of the emulator, got 'specific_humidity'"):
+        EmulatorSpec(8, names[:2], ("surface_temperature",), (Feature("plume_buoyancy", names),))
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        (humid_columns() | {"p": torch.zeros(3, 4)}, "expected positive values of 'air_pressure', got 0"),
+        (humid_columns() | {"t": -humid_columns()["t"]}, "expected positive values of 'air_temperature', got -"),
+    ],
+)
+def test_columns_that_cannot_be_are_refused(fields: dict[str, Tensor], text: str) -> None:
+    for feature in (Feature("plume_buoyancy", STATE), Feature("scaled_latent_heat_flux", ("flux", *STATE))):
+        with pytest.raises(EmagramError, match=text):
+            feature.evaluate(fields, constants=CONSTANTS)

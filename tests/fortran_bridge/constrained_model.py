@@ -112,10 +112,22 @@ def entries_still_aloft(top_pressure: float = 1.0e4) -> dict[str, Entry]:
     }
 
 
-def write_constrained(path: Path, constraints: Sequence[Mapping[str, Any]], n_level: int = 24, **manifest: Any) -> Path:
-    """A model file whose network returns zeros, but for what its constraints make of them; `manifest` overrides."""
+def write_constrained(
+    path: Path,
+    constraints: Sequence[Mapping[str, Any]],
+    n_level: int = 24,
+    more_inputs: Mapping[str, str] | None = None,
+    **manifest: Any,
+) -> Path:
+    """A model file whose network returns zeros, but for what its constraints make of them; `manifest` overrides.
+
+    More inputs are quantities of the column, by name their unit.
+    """
     inputs, outputs = [_entry(name, n_level) for name in INPUTS], [_entry(name, n_level) for name in OUTPUTS]
+    for name, unit in (more_inputs or {}).items():
+        inputs.append({"name": name, "unit": unit, "dimension": "column", "size": 1, "valid_range": [-1e36, 1e36]})
     columns, _ = hard_columns(2, n_level)
+    columns |= {name: np.zeros(2) for name in more_inputs or {}}
     n_in, n_out = (sum(entry["size"] for entry in entries) for entries in (inputs, outputs))
     entries = {
         "name": "constrained",
@@ -140,7 +152,7 @@ def write_constrained(path: Path, constraints: Sequence[Mapping[str, Any]], n_le
         **{f"features.{key}": np.full(1, value) for key, value in (("mean", 0.0), ("scale", 1.0))},
         **{f"outputs.{key}": np.full(n_out, value) for key, value in (("mean", 0.0), ("scale", 1.0))},
     }
-    selftest = {f"input.{name}": columns[name].reshape(2, -1) for name in INPUTS}
+    selftest = {f"input.{entry['name']}": columns[entry["name"]].reshape(2, -1) for entry in inputs}
     selftest |= {f"output.{entry['name']}": np.zeros((2, entry["size"])) for entry in outputs}
     dense = {"op": "dense", "input": "features", "output": "outputs", "weight": "network.weight", "bias": None}
     plan = {"plan_version": 1, "input": "features", "output": "outputs"}

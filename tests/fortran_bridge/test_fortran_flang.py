@@ -10,7 +10,8 @@ import pytest
 
 BRIDGE = Path(__file__).resolve().parents[2] / "fortran_bridge"
 PROGRAMS = Path(__file__).resolve().parent / "programs"
-MODULES = ("fortran/emagram_c.f90", "fortran/emagram_layout.f90", "fortran/emagram.f90", "mpi/emagram_mpi.F90")
+PARTS = ("c", "layout", "report", "descriptions", "views")
+MODULES = (*(f"fortran/emagram_{part}.f90" for part in PARTS), "fortran/emagram.f90", "mpi/emagram_mpi.F90")
 
 
 def find_flang() -> str | None:

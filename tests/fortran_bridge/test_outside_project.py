@@ -50,7 +50,8 @@ def test_libemagram_links_no_mpi_no_python_no_torch_no_openmp(emagram_build):
 
 def test_module_sources_are_installed(emagram_build):
     names = {file.name for file in (emagram_build / "share/emagram/fortran").iterdir()}
-    expected = {"emagram.f90", "emagram_c.f90", "emagram_layout.f90", "emagram_layout.inc", "emagram_mpi.F90"}
+    modules = ("c", "layout", "report", "descriptions", "views")
+    expected = {"emagram.f90", "emagram_layout.inc", "emagram_mpi.F90"} | {f"emagram_{name}.f90" for name in modules}
     assert expected <= names
 
 

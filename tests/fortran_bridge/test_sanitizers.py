@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from commands import ROOT, install, run
+from featured_model import bad_features, write_featured
 from test_bad_constraints import bad_files, sound
 from test_bad_input import broken_files
 from test_programs import write_columns
@@ -38,13 +39,16 @@ def test_damaged_files(sanitized: Path, tiny_model: Path, tmp_path: Path) -> Non
     files = {name: data for name, (data, *_) in broken_files(content).items()}
     constrained = sound(tmp_path).read_bytes()
     files |= {name: data for name, (data, _) in bad_files(constrained).items()}
+    write_featured(tmp_path / "features.emg")
+    featured = (tmp_path / "features.emg").read_bytes()
+    files |= {name: data for name, (data, _) in bad_features(tmp_path / "features.emg", tmp_path).items()}
     n_bad = len(files)
     rng = np.random.default_rng(0)
     for number in range(N_MUTANT):
-        mutant = bytearray(content if number % 2 == 0 else constrained)
+        mutant = bytearray((content, constrained, featured)[number % 3])
         for place in rng.integers(0, len(mutant), rng.integers(1, 6)):
             mutant[place] = rng.integers(0, 256)
-        files[f"mutant {number}"] = bytes(mutant[: rng.integers(1, len(content))] if number % 3 == 0 else mutant)
+        files[f"mutant {number}"] = bytes(mutant[: rng.integers(1, len(content))] if number % 2 == 0 else mutant)
     paths = []
     for number, data in enumerate(files.values()):
         paths.append(tmp_path / f"{number}.emg")

@@ -275,3 +275,18 @@ def test_rain_gives_way_only_where_water_cannot() -> None:
     assert bool((closed["rain"] < flood["rain"]).all())
     assert bool((closed["snow"] <= closed["rain"]).all())
     assert all(float(after(closed, water).abs().max()) <= 1e-17 for water in WATERS)
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "saturated", "thin layers"])
+def test_what_rounding_leaves_of_water_does_not_grow(kind: str) -> None:
+    """Where all water is lost, rain closes; the last bit of a water that went must not become it again."""
+    fields = columns(24, 200, 12, kind)
+    fields |= {f"dq{water}": -1.5 * fields[f"q{water}"] / TIME_STEP for water in WATERS}
+    fields = POSITIVITY.apply(PRECIPITATION.apply(fields))
+    left = torch.stack([after(fields, water) for water in WATERS])
+    assert bool((left > 0.0).any())
+    closed = WATER_AND_ENERGY.apply(fields)
+    assert all(torch.equal(closed[rate], fields[rate]) for rate in RATES)
+    assert bool((closed["rain"] > fields["rain"]).all())
+    assert float(WATER_AND_ENERGY.residuals(closed)["column_water"].abs().max()) <= 1e-15
+    assert float(WATER_AND_ENERGY.residuals(closed)["column_energy"].abs().max()) <= 1e-10

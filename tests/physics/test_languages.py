@@ -38,7 +38,7 @@ FORMULAS: dict[str, tuple[Array, ...]] = {
     "relative_humidity": (AIR_PRESSURE, AIR_TEMPERATURE, SPECIFIC_HUMIDITY),
     "saturation_specific_humidity": (AIR_PRESSURE, AIR_TEMPERATURE),  # from air that cannot saturate
 }
-NOT_IN_CPP = {"vapor_pressure", "saturation_specific_humidity"}  # the first is inside relative_humidity there
+NOT_IN_CPP = {"vapor_pressure"}  # it is inside relative_humidity there
 TWINS = {"Fortran": fortran_physics, "C++": _bridge}
 
 

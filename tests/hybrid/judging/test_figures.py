@@ -19,8 +19,13 @@ def edit(fields: Fields) -> None:
     fields["air_temperature"] += 0.02 * GRID.latitude
     fields["emulator_share"][1:] = 1.0
     fields["emulator_rejected"][2, :9] = 0.5
-    fields["air_temperature_tendency_emulator"][1:] = 2e-5
+    fields["air_temperature_tendency_magnitude"][1:] = 2e-5
     fields["air_temperature_correction"][1:] = 1e-7
+    fields["emulated_steps_by_regime"][1:] = 0.25
+    fields["heating_correction_by_regime"][1:] = 1.0
+    fields["heating_tendency_by_regime"][1:] = 50.0
+    fields["residual_before_column_energy_by_regime"][1:] = 3.0
+    fields["residual_before_column_water_by_regime"][1:] = 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,8 @@ def test_a_conventional_pair_has_no_picture_of_interventions(tmp_path: Path) -> 
     control = made_up_run(tmp_path / "control", n_record=1)
     judgement = judge(control, control)
     paths = write_pictures(judgement, tmp_path / "pictures")
-    assert [path.stem for path in paths] == [name for name in PICTURES if name != "interventions"]
+    of_emulators = ("interventions", "corrections", "regimes")
+    assert [path.stem for path in paths] == [name for name in PICTURES if name not in of_emulators]
     assert all(path.read_bytes().startswith(b"<?xml") for path in paths)
     with pytest.raises(EmagramError, match=r"picture: expected one of .*, got 'interventions'"):
         draw(judgement, "interventions")

@@ -23,8 +23,8 @@ def edit(fields: Fields) -> None:
     fields["emulator_extrapolated"][1:, 20] = 1.0
     fields["energy_residual_before_constraints"][1:, 4] = 6.0
     fields["water_residual_before_constraints"][1:, 4] = 3e-5
-    fields["air_temperature_tendency_emulator"][1:, 3] = np.array([-2e-5, 2e-5, -2e-5])[:, None]
-    fields["air_temperature_tendency_emulator"][0] = 1.0
+    fields["air_temperature_tendency_magnitude"][1:, 3] = np.array([1e-5, 3e-5, 2e-5])[:, None]
+    fields["air_temperature_tendency_magnitude"][0] = 1.0
     fields["air_temperature_correction"][1:, 3, 11] = 1e-6
     fields["air_temperature_correction"][1:, 5, 11] = 1e-6
 
