@@ -21,7 +21,7 @@ test-long: .venv/.ready .venv/.jcm
 	$(mpi) $(python) -m pytest -m long $(PYTEST)
 
 # make bench BENCH="loader --quick": one benchmark with its options; without, all of them.
-benches := loader host
+benches := loader host constraints
 bench: bench-peers
 	$(if $(BENCH),$(python) -m emagram bench $(BENCH),$(foreach name,$(benches),$(python) -m emagram bench $(name) &&) true)
 

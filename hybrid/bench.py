@@ -13,6 +13,7 @@ from rich.table import Table
 
 from .. import __version__
 from ..physics.errors import EmagramError
+from .bench_constraints import bench_constraints
 from .bench_host import bench_host
 from .bench_loader import bench_loader
 from .benchmark import BenchOptions, Row, Skipped, device_name, measure_ceiling
@@ -20,6 +21,7 @@ from .benchmark import BenchOptions, Row, Skipped, device_name, measure_ceiling
 FORMAT_VERSION = 1
 
 BENCHES: Mapping[str, Callable[[BenchOptions], Sequence[Row | Skipped]]] = {
+    "constraints": bench_constraints,
     "host": bench_host,
     "loader": bench_loader,
 }

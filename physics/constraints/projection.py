@@ -47,12 +47,16 @@ class Change(NamedTuple):
 
 
 def smallest_change(residuals: tuple[Tensor, Tensor], mass: Tensor, available: Tensor, weights: Weights) -> Change:
-    """Solve G λ = r; waters that would lose more than there is lose all, and the others solve again.
+    """Solve G λ = r for the waters that are free; the others lose all there is.
 
     With Q_s = Σ_k m_k a_{s,k} of the free waters, M = Σ m: G11 = σ_q Σ Q_s, G12 = σ_q Σ L_s Q_s,
-    G22 = cp² σ_T² M + σ_q Σ L_s² Q_s, μ_s = σ_q (λ_A + L_s λ_B). Differentiable with that choice held fixed.
-    A water that is used up stays so, even where the last solution would have spared some of it: the change then closes
-    and keeps every bound, but is not always the very smallest. Gains are not bounded.
+    G22 = cp² σ_T² M + σ_q Σ L_s² Q_s, τ_s = σ_q (λ_A + L_s λ_B). A free water has μ_s = τ_s ≤ 1 / Δt, another
+    μ_s = 1 / Δt ≤ τ_s: these are the optimality conditions of a convex problem, so of all sets of free waters one
+    gives the smallest change (or several the same). Taken is the first of those that break an inequality least: none
+    where only rounding can break it, by about 1e-16 of the largest τ. Gains are not bounded.
+
+    Differentiable with that set held fixed. Where τ_s = 1 / Δt two sets meet: the change is continuous there, and the
+    gradient is that of the set with fewer waters used up, on the one side of a kink.
 
     Args:
         residuals: of water [kg m-2 s-1] and energy [W m-2], (...) each.
@@ -61,21 +65,33 @@ def smallest_change(residuals: tuple[Tensor, Tensor], mass: Tensor, available: T
         weights: costs and limit.
     """
     with torch.no_grad():
-        is_fixed = torch.zeros_like(available, dtype=torch.bool)
-        for _ in range(available.shape[-1]):
-            over = (_solve(residuals, mass, available, weights, is_fixed).loss > weights.limit) & ~is_fixed
-            if not bool(over.any()):
-                break
-            is_fixed |= over
-    return _solve(residuals, mass, available, weights, is_fixed)
+        is_used_up = _used_up(residuals, mass, available, weights)
+    return _solve(residuals, mass, available, weights, is_used_up)[0]
+
+
+def _used_up(residuals: tuple[Tensor, Tensor], mass: Tensor, available: Tensor, weights: Weights) -> Tensor:
+    """Which waters lose all there is, (..., n_species)."""
+    n_species = available.shape[-1]
+    sets = torch.tensor([[bool(number >> s & 1) for s in range(n_species)] for number in range(2**n_species)])
+    sets = sets.to(available.device).reshape(-1, *(1,) * (available.ndim - 1), n_species)
+    change, wanted = _solve(residuals, mass, available, weights, sets)
+    broken = torch.where(sets, weights.limit - wanted, wanted - weights.limit).amax(dim=-1).clamp(min=0.0)
+    broken = torch.where(change.closes, broken, torch.inf)
+    total = available.sum(dim=-1)
+    has_water = total > TRACE
+    share = residuals[0] / torch.where(has_water, total, 1.0)
+    broken[0] = torch.where(has_water, broken[0], 0.0)  # nothing to use up
+    broken[-1] = torch.where(has_water, (weights.limit - share).clamp(min=0.0), torch.inf)
+    return sets.reshape(-1, n_species)[broken.argmin(dim=0)]
 
 
 def _solve(
-    residuals: tuple[Tensor, Tensor], mass: Tensor, available: Tensor, weights: Weights, is_fixed: Tensor
-) -> Change:
+    residuals: tuple[Tensor, Tensor], mass: Tensor, available: Tensor, weights: Weights, is_used_up: Tensor
+) -> tuple[Change, Tensor]:
+    """The change, and τ [s-1] (..., n_species) of all waters."""
     latent, water = weights.latent, weights.water
-    taken = torch.where(is_fixed, available, 0.0) * weights.limit
-    free = torch.where(is_fixed, 0.0, available)
+    taken = torch.where(is_used_up, available, 0.0) * weights.limit
+    free = torch.where(is_used_up, 0.0, available)
     water_left = residuals[0] - taken.sum(dim=-1)
     energy_left = residuals[1] - (latent * taken).sum(dim=-1)
     dry = (weights.heat_capacity**2 * weights.temperature) * mass
@@ -85,10 +101,10 @@ def _solve(
     determinant = torch.where(closes, dry * g11 + water**2 * _spread(free, latent), 1.0)
     water_multiplier = (g22 * water_left - g12 * energy_left) / determinant
     energy_multiplier = (g11 * energy_left - g12 * water_left) / determinant
-    loss = water * (water_multiplier.unsqueeze(-1) + latent * energy_multiplier.unsqueeze(-1))
-    loss = torch.where(closes.unsqueeze(-1), loss, 0.0)
+    wanted = water * (water_multiplier.unsqueeze(-1) + latent * energy_multiplier.unsqueeze(-1))
+    loss = torch.where(is_used_up, weights.limit, torch.where(closes.unsqueeze(-1), wanted, 0.0))
     cooling = weights.temperature * weights.heat_capacity * energy_multiplier
-    return Change(torch.where(is_fixed, weights.limit, loss), cooling, water_left, energy_left, closes)
+    return Change(loss, cooling, water_left, energy_left, closes), wanted
 
 
 def _spread(free: Tensor, latent: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from stepping import bind
 
 N_COLUMN, N_LEVEL = 2500, 20
 LARGEST_DIFFERENCE = 1e-12  # of the largest value of the output in the column, before or after: orders of sums differ
-LARGEST_RESIDUAL_DIFFERENCE = 1e-14  # of the largest residual of the budget
+LARGEST_RESIDUAL_DIFFERENCE = 1e-14  # of the largest residual of the budget at any stage
 ENTRIES = constraint_entries()
 STILL = entries_still_aloft()
 SEQUENCES = {kind: [entry] for kind, entry in ENTRIES.items()} | {"all": list(ENTRIES.values())}
@@ -61,8 +61,8 @@ def test_both_languages_agree(tmp_path: Path, sequence: str, seed: int) -> None:
     assert changed == {name for law in laws for name in law.outputs}
     assert model.budgets == tuple(budget.name for law in laws for budget in law.budgets)
     for name, entry in ledger.entries.items():
-        largest = float(entry.residuals.predicted.abs().max())
-        assert largest > 0.0
+        largest = max(float(residual.abs().max()) for residual in entry.residuals)
+        assert float(entry.residuals.predicted.abs().max()) > 0.0
         for stage, twin in zip(STAGES, entry.residuals, strict=True):
             difference = np.abs(columns.budget_at(name, stage, N_COLUMN) - twin.numpy()).max()
             assert difference <= LARGEST_RESIDUAL_DIFFERENCE * largest, (name, stage)
