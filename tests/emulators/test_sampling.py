@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emagram.emulators.sampling import Gaussian, Langevin, Metric, ProjectedLangevin, Schedule, SplitAugmentedLangevin
+from emagram.emulators.sampling import (
+    Gaussian,
+    Langevin,
+    Metric,
+    ProjectedLangevin,
+    Schedule,
+    SplitAugmentedLangevin,
+    toy,
+)
 from emagram.emulators.sampling.gaussian import distance_of_distributions
 from emagram.physics.errors import EmagramError
 
@@ -272,3 +281,17 @@ def test_a_seed_gives_the_same_samples() -> None:
 def test_bad_input_is_one_sentence(make: Any, text: str) -> None:
     with pytest.raises(EmagramError, match=text):
         make()
+
+
+def test_the_toy_measures_what_it_says_and_draws_its_picture(tmp_path: Path) -> None:
+    found = {(row.constraint, row.method): row for row in toy.rows(n_sample=400, steps=(0.05,), seed=2)}
+    assert len(found) == 8
+    for (_, method), row in found.items():
+        assert (row.violation <= STRICT) == (method != "free")
+    for constraint in (toy.equality().name, toy.half_space().name):
+        afterwards, split = (
+            found[constraint, method].distance for method in ("projected afterwards", "split augmented")
+        )
+        assert split < 0.7 * afterwards
+    toy.picture(tmp_path / "toy.svg", n_sample=100, step=0.1)
+    assert "<svg" in (tmp_path / "toy.svg").read_text()
