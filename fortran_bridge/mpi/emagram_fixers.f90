@@ -86,8 +86,8 @@ contains
   end subroutine emagram_fix_dry_mass
 
   !> Close the water of the globe by scaling the vapour that each layer would have.
-  subroutine emagram_fix_water(globe, interface_pressure, available, residual, time_step, vapor_rate, correction, ierr, &
-    errmsg)
+  subroutine emagram_fix_water(globe, interface_pressure, available, residual, time_step, vapor_rate, correction, &
+    ierr, errmsg)
     type(emagram_globe), intent(in) :: globe
     real(real64), intent(in) :: interface_pressure(:, :) !! [Pa] (n_level + 1, n_column)
     real(real64), intent(in) :: available(:, :) !! [kg kg-1] (n_level, n_column) vapour after the step

@@ -14,7 +14,7 @@ module emagram_global_sums
   implicit none (type, external)
   private
 
-  integer, parameter :: sum_size = 70 !! of emagram_sum.h
+  integer, parameter :: sum_size = 70, not_finite = 69 !! of emagram_sum.h
 
   !> The columns of this rank and what each counts for.
   type, public :: emagram_globe
@@ -163,6 +163,7 @@ contains
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
     integer(c_int64_t) :: sums(sum_size, size(terms, 2))
+    character(len=24) :: number
     integer :: i, code
 
     total = 0.0_real64
@@ -174,7 +175,9 @@ contains
     call emagram_mpi_sum_f(self%comm, sums, size(sums, 2))
     do i = 1, size(terms, 2)
       code = emagram_sum_read(sums(:, i), total(i))
-      if (code == 1) call fail(ierr, errmsg, "global sum of "//name//": expected finite values, got others")
+      write (number, "(i0)") sums(not_finite, i)
+      if (code == 1) call fail(ierr, errmsg, "global sum of "//name//": expected finite values, got "//trim(number)// &
+        " that are not")
       if (code == 2) call fail(ierr, errmsg, "global sum of "//name//": expected one that real64 holds, got more")
     end do
   end subroutine totals

@@ -1,6 +1,6 @@
-/* emagram_mpi.h: open a model on every rank of a communicator while only rank 0 reads the file.
+/* emagram_mpi.h: open a model on every rank of a communicator while only rank 0 reads the file; agree on errors; sum.
  *
- * Both functions are collective. Rank 0 reads `path` (ignored elsewhere) and broadcasts the bytes; every rank
+ * Both functions that open are collective. Rank 0 reads `path` (ignored elsewhere) and broadcasts the bytes; every rank
  * opens them. They return the same code on every rank: EMAGRAM_OK, or that of the lowest rank that failed, whose
  * text emagram_mpi_last_error() gives on every rank. After an error no rank holds a model.
  */

@@ -73,13 +73,14 @@ def test_ranks_and_order_change_no_bit(fixers: Path, mpirun: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "at", "value", "message"),
     [
-        ("energy_residual", -1, np.nan, "global sum of energy: expected finite values, got others"),
+        ("energy_residual", -1, np.nan, "global sum of energy: expected finite values, got 1 that are not"),
         ("water_residual", slice(None), 1.0, "global fixer 'water': expected vapour that can give 1.20000E+03 kg m-2"),
         ("weight", slice(None), 0.0, "globe: expected a column with an area above 0, got none"),
         ("weight", 3, -1.0, "globe: expected areas of 0 or more, got some below"),
         ("interface_pressure", (0, 2), 0.0, "layers: expected pressures that increase downwards, got 1 that do not"),
         ("surface_pressure", slice(None), 0.0, "global fixer 'dry_mass': expected more than 0.00000E+00 Pa that slide"),
-        ("heating", -1, np.inf, "global sum of energy: expected finite values, got others"),
+        ("heating", -1, np.inf, "global sum of energy: expected finite values, got 1 that are not"),
+        ("vapor_rate", -1, np.inf, "global sum of water: expected finite values, got 1 that are not"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_on_all_ranks(

@@ -255,3 +255,13 @@ def test_dry_pressure_is_what_an_earlier_state_gives() -> None:
     kept, correction = fix_dry_mass(globe, COORDINATE, c["surface_pressure"], c["water"], expected)
     assert dataclasses.astuple(correction)[2:] == (0.0, 0.0, 0.0, 0.0)
     torch.testing.assert_close(kept, c["surface_pressure"], rtol=0.0, atol=0.0)
+
+
+def test_a_column_sums_alike_however_it_lies_in_memory_and_beside_whatever_others() -> None:
+    values = torch.from_numpy(np.random.default_rng(0).normal(size=(40, 60)))
+    level_major = values.t().contiguous().t()
+    expected = sum((values[:, k] for k in range(60)), torch.zeros(40, dtype=torch.float64))
+    for way in (values, level_major):
+        np.testing.assert_array_equal(column_sum(way).numpy(), expected.numpy())
+        np.testing.assert_array_equal(torch.cat([column_sum(way[i : i + 1]) for i in range(40)]), expected.numpy())
+    assert not torch.equal(values.sum(-1), level_major.sum(-1))  # as torch itself does not promise
