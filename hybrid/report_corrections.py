@@ -34,13 +34,8 @@ def regimes_table(judgement: Judgement) -> str:
     done = judgement.corrections
     if done is None:
         return ""
-    head = [
-        "regime",
-        "share<br><small>columns and steps</small>",
-        "heating<br><small>W m⁻²</small>",
-        "of all<br>heating",
-    ]
-    head += ["moistening<br><small>mm day⁻¹</small>", "of all<br>moistening", "most often unmet"]
+    head = ["regime", "share<br><small>columns and steps</small>", "heating<br><small>W m⁻²</small>"]
+    head += ["of all<br>heating", "moistening<br><small>mm day⁻¹</small>", "of all<br>moistening", "most often unmet"]
     rows = [
         [
             text(regime.name),
@@ -53,11 +48,8 @@ def regimes_table(judgement: Judgement) -> str:
         ]
         for regime in done.regimes
     ]
-    return table(
-        "<b>Changes by the constraints</b>, vertical integrals of magnitudes in a step, and their share of the tendencies",
-        head,
-        rows,
-    )
+    what = "vertical integrals of magnitudes in a step, and their share of the tendencies"
+    return table(f"<b>Changes by the constraints</b>, {what}", head, rows)
 
 
 def _share(fraction: float | None) -> str:

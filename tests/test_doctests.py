@@ -17,6 +17,7 @@ EXAMPLES = {
     "open": emagram.open,
     "predict": Model.predict,
     "budget": Model.budget,
+    "ledger": Model.ledger,
     "train": emagram.train,
     "evaluate": emagram.evaluate,
     "export": emagram.export,

@@ -145,10 +145,10 @@ contains
       call emulator%constrain(number, block, now, ierr, errmsg)
       call take_fluxes(block, flux)
       before = abs(rate(:, :, :specific_humidity) - before)
-      x(:, :, [sum_heating_correction, sum_moistening_correction]) = &
-        x(:, :, [sum_heating_correction, sum_moistening_correction]) + before
-      x(:, :, [sum_heating_magnitude, sum_moistening_magnitude]) = &
-        x(:, :, [sum_heating_magnitude, sum_moistening_magnitude]) + abs(rate(:, :, :specific_humidity))
+      x(:, :, sum_heating_correction) = x(:, :, sum_heating_correction) + before(:, :, air_temperature)
+      x(:, :, sum_moistening_correction) = x(:, :, sum_moistening_correction) + before(:, :, specific_humidity)
+      x(:, :, sum_heating_magnitude) = x(:, :, sum_heating_magnitude) + abs(rate(:, :, air_temperature))
+      x(:, :, sum_moistening_magnitude) = x(:, :, sum_moistening_magnitude) + abs(rate(:, :, specific_humidity))
       call emulator%block(number)%ledger%sum_up(block, before, rate)
     end associate
   end subroutine close_columns

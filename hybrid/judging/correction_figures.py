@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -51,8 +53,9 @@ def _draw_map(figure: Figure, panel: Axes, found: Corrections, values: Array, la
     finite = shown[np.isfinite(shown)]
     limit = min(float(np.percentile(finite, 99.0)), largest) if finite.size else 0.0
     edges = np.maximum(pressure_edges(found.pressure_hpa), 1e-3)
-    scale = {"vmin": 0.0, "vmax": limit if limit > 0.0 else 1.0}
-    colours = panel.pcolormesh(found.latitude_edges, edges, values, cmap=COLOURS, rasterized=True, **scale)
+    colours = panel.pcolormesh(
+        found.latitude_edges, edges, values, cmap=COLOURS, vmin=0.0, vmax=limit if limit > 0.0 else 1.0, rasterized=True
+    )
     figure.colorbar(colours, ax=panel, extend="max", pad=0.02, aspect=25)
     panel.grid(visible=False)
     if not limit > 0.0:
@@ -65,7 +68,7 @@ def regimes(figure: Figure, judgement: Judgement) -> None:
     assert found is not None
     units = sorted({budget.unit for budget in found.budgets})[:MOST_UNITS]
     panels = np.atleast_1d(figure.subplots(1, 1 + len(units), sharey=True))
-    place = np.arange(len(found.regimes))
+    place = np.arange(float(len(found.regimes)))
     _draw_shares(panels[0], found, place)
     for panel, unit in zip(panels[1:], units, strict=True):
         _draw_residuals(panel, found, [budget for budget in found.budgets if budget.unit == unit], place)
@@ -100,7 +103,7 @@ def _draw_residuals(panel: Axes, found: Corrections, budgets: list[BudgetScore],
     colours = (RUN, *OTHER)
     for number, (name, values) in enumerate(rows.items()):
         shown = np.where(np.array(values) > least, values, np.nan)
-        style = {"color": colours[number % len(colours)], "markersize": 5.0, "clip_on": False}
+        style: dict[str, Any] = {"color": colours[number % len(colours)], "markersize": 5.0, "clip_on": False}
         label = name.replace("_", " ") + ("" if np.isfinite(shown).any() else " (none)")
         panel.plot(shown, place, MARKERS[number % len(MARKERS)], label=label, **style)
     decade_axis(panel, np.array([value for values in rows.values() for value in values if value > least]))

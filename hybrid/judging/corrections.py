@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..host_output import read_budgets
 from ..ledger import BudgetLedger, ledger_of
@@ -143,12 +144,12 @@ def _mean(run: Run, name: str, records: slice) -> Array:
     return np.asarray(np.sum(parts, axis=0) / (records.stop - records.start))
 
 
-def _members(columns: Columns, land: Array) -> dict[str, Array]:
+def _members(columns: Columns, land: Array) -> dict[str, NDArray[np.bool_]]:
     """Which classes and columns belong to each regime (N_CLASS, n_column)."""
     classes, latitude = np.arange(N_CLASS)[:, None], np.abs(columns.latitude)
     day, raining = np.isin(classes, DAY), np.isin(classes, RAINING)
     chosen = {
-        EVERYWHERE: True,
+        EVERYWHERE: np.ones((1, 1), dtype=bool),
         "day": day,
         "night": ~day,
         "raining": raining,
@@ -163,7 +164,11 @@ def _members(columns: Columns, land: Array) -> dict[str, Array]:
 
 
 def _regime(
-    name: str, member: Array, sums: Mapping[str, Array], ledger: tuple[BudgetLedger, ...], columns: Columns
+    name: str,
+    member: NDArray[np.bool_],
+    sums: Mapping[str, Array],
+    ledger: tuple[BudgetLedger, ...],
+    columns: Columns,
 ) -> Regime:
     weight = member * columns.area_weight
     steps = float((weight * sums["emulated_steps"]).sum())

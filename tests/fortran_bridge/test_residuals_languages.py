@@ -143,7 +143,7 @@ def test_budgets_are_described(model_file: Path) -> None:
         assert budget.name in [one["name"] for one in closes[budget.constraint]["budgets"]]
 
 
-def test_fortran_describes_measures_and_refuses(fortran, model_file: Path, tiny_model: Path) -> None:
+def test_fortran_describes_measures_and_refuses(fortran, tiny_model: Path) -> None:
     program = fortran.compile("residuals.f90")
     done = subprocess.run([program, tiny_model], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

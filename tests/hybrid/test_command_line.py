@@ -76,7 +76,9 @@ def test_another_configuration_does_not_overwrite_a_run(run_folder: Path, tmp_pa
 
 def test_inspect_export_and_evaluate(run_folder: Path, tmp_path: Path) -> None:
     best, again = run_folder / "best.emg", tmp_path / "again.emg"
-    assert "toa_outgoing_longwave_flux  [W m-2]" in emagram("inspect", best).stdout
+    said = emagram("inspect", best).stdout
+    assert "toa_outgoing_longwave_flux  [W m-2]" in said
+    assert "budgets:\n  longwave  [W m-2]  by longwave, met up to 1e-09" in said
     assert '"format_version": 1' in emagram("inspect", best, "--json").stdout
     summary = run_folder / "summary.json"
     chosen = json.loads(summary.read_text())["best"]

@@ -20,7 +20,7 @@ program residuals
   call run(.true., measured, raw)
   call must(ierr, errmsg)
   call columns%unmet(1, unmet, ierr, errmsg)
-  print "(2a)", "measured: ", merge("ok   ", "wrong", all(unmet) .and. same_bits(raw(:, 0), raw(:, 3)))
+  print "(2a)", "measured: ", trim(merge("ok   ", "wrong", all(unmet) .and. same_bits(raw(:, 0), raw(:, 3))))
   call run(.false., closed, residual)
   call columns%unmet(1, unmet, ierr, errmsg)
   print "(2a)", "closed: ", trim(merge("ok   ", "wrong", .not. any(unmet) .and. any(abs(closed%heating &
