@@ -122,6 +122,28 @@ def test_chains_do_what_their_equations_say(sampler: Any, projects: Array | None
         assert float((samples @ ROWS.T - VALUES).abs().max()) <= STRICT
 
 
+@pytest.mark.parametrize("schedule", [Schedule(0.05, 25), Schedule(0.02, 10, (1.0, 0.5))])
+def test_splitting_takes_the_steps_of_its_equations(schedule: Schedule) -> None:
+    """Draw by draw, at a bound, where u decides which side of it z lies on; tau rho is the same at all levels."""
+    sampler = SplitAugmentedLangevin(schedule, PRIOR_METRIC, 3.0, 0.7)
+    generator = torch.Generator().manual_seed(11)
+    metric = COVARIANCE + 1.0e-9 * torch.eye(3, dtype=torch.float64)
+    x = start()[:200]
+    z, u = above(x), torch.zeros_like(x)
+    for noise in schedule.noise:
+        step = schedule.step * (noise / schedule.noise[-1] if noise else 1.0) ** 2
+        penalty = 3.0 * schedule.step / step
+        for _ in range(schedule.n_step):
+            draw = PRIOR_METRIC.noise(200, generator)
+            drift = PRIOR.score(x, noise) @ metric - penalty * (x - z + u)
+            x = x + step * drift + math.sqrt(2.0 * step) * draw
+            z = above(x + u)
+            u = u + 0.7 * (x - z)
+    found = sampler.sample(PRIOR.score, above, start()[:200], seed=11)
+    torch.testing.assert_close(found, z, rtol=1e-12, atol=1e-12)
+    assert 0.2 < float((z[:, 0] == 0.5).double().mean()) < 0.8
+
+
 def test_every_sample_is_strict_after_any_number_of_steps() -> None:
     for n_step in (1, 2, 50):
         sampler = SplitAugmentedLangevin(Schedule(0.05, n_step), IDENTITY, 8.0, 0.3)

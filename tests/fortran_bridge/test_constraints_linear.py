@@ -80,6 +80,10 @@ CORRELATED = replace(
     ),
 )
 FLUXES = replace(FOUR, laws=(ABSORBED,), variance={TOA_NET: 1.0}, interface_pressure=None)
+PLAIN = Law("plain", "kg kg-1 s-1", (Term(RATES[0], 1.0), Term(RAIN, 1.0)), 1.0e-16)
+WEIGHED = Law("weighed", "kg m-2 s-1", (Term(RATES[0], 1.0, per_mass=True),), 1.0e-14)
+TWINS = LinearLaws("twins", (PLAIN, WEIGHED), {RATES[0]: 1.0e-16}, PRESSURE, CONSTANTS)
+"""Which say the same where all layers have one mass."""
 LAWS = {"one": ONE, "four": FOUR, "correlated": CORRELATED, "fluxes": FLUXES}
 
 
@@ -134,20 +138,28 @@ def test_both_languages_agree_and_close(tmp_path: Path, name: str) -> None:
 
 
 def test_a_column_in_which_laws_cannot_be_told_apart_keeps_its_values(tmp_path: Path) -> None:
-    plain = Law("plain", "kg kg-1 s-1", (Term(RATES[0], 1.0), Term(RAIN, 1.0)), 1.0e-16)
-    weighed = Law("weighed", "kg m-2 s-1", (Term(RATES[0], 1.0, per_mass=True),), 1.0e-14)
-    twins = LinearLaws("twins", (plain, weighed), {RATES[0]: 1.0e-16}, PRESSURE, CONSTANTS)
     inputs, outputs = hard_columns(30, N_LEVEL, seed=32)
     same = np.arange(30) % N_KIND == 5  # with large sinks and sources
     inputs[PRESSURE][same] = np.linspace(1e4, 9e4, N_LEVEL + 1)
-    native, columns = constrained(tmp_path, [twins.to_manifest()], inputs, outputs)
+    native, columns = constrained(tmp_path, [TWINS.to_manifest()], inputs, outputs)
     assert native[RATES[0]][same].tobytes() == outputs[RATES[0]][same].tobytes()
-    for law in twins.laws:
+    for law in TWINS.laws:
         residual = np.abs(columns.budget(law.name, 30)[1])
         assert ((residual > law.budget.tolerance) == same).all()
         assert (columns.unmet(law.name, 30) == same).all()
-    twin = twins.apply(fields_of(inputs, outputs))
+    twin = TWINS.apply(fields_of(inputs, outputs))
     np.testing.assert_allclose(native[RATES[0]], twin[RATES[0]].numpy(), rtol=1e-9, atol=0.0)
+
+
+def test_nearly_dependent_laws_close_all_the_same(tmp_path: Path) -> None:
+    """Masses that differ by 1e-4 tell the laws apart by 1e-8: one solution would leave 1e-12 of their terms."""
+    inputs, outputs = hard_columns(200, N_LEVEL, seed=35)
+    thickness = 4e3 * (1.0 + 1e-4 * np.random.default_rng(1).normal(size=(200, N_LEVEL)))
+    inputs[PRESSURE] = np.concatenate([np.full((200, 1), 10.0), 10.0 + thickness.cumsum(axis=1)], axis=1)
+    native, columns = constrained(tmp_path, [TWINS.to_manifest()], inputs, outputs)
+    for law in TWINS.laws:
+        terms = magnitude(law, fields_of(inputs, native)).numpy()
+        assert (np.abs(columns.budget(law.name, 200)[1]) <= ROUNDING * terms).all()
 
 
 @pytest.mark.parametrize("n", [1, 7, 64])
