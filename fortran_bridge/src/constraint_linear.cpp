@@ -32,7 +32,8 @@ class Linear final : public Constraint {
   const void* law() const override { return &law_; }
 
   void read_laws(const ConstraintEntry& entry);
-  void read_spread(const ConstraintEntry& entry);
+  void read_variance(const ConstraintEntry& entry);
+  void read_factor(const ConstraintEntry& entry, const Json& vector, int f);
   void read_rows();
   void check_independence(const ConstraintEntry& entry) const;
   ConstraintEntry::Named field(const ConstraintEntry& entry, const Json& name) const;
@@ -55,7 +56,12 @@ Linear::Linear(const ConstraintEntry& entry)
   law_.interface_pressure = has_pressure_ ? entry.interface_pressure() : 0;
   law_.per_gravity = 1.0 / entry.constant("gravity");
   read_laws(entry);
-  read_spread(entry);
+  const Json& covariance = entry.list("covariance");
+  if (covariance.size() > LinearLaw::most_factors)
+    entry.refuse("expected up to ", LinearLaw::most_factors, " in 'covariance', got ", covariance.size());
+  law_.n_factor = static_cast<int>(covariance.size());
+  read_variance(entry);
+  for (int f = 0; f < law_.n_factor; ++f) read_factor(entry, covariance[static_cast<std::size_t>(f)], f);
   read_rows();
   law_.terms = terms_.data();
   law_.parts = parts_.data();
@@ -106,12 +112,8 @@ void Linear::read_laws(const ConstraintEntry& entry) {
   }
 }
 
-void Linear::read_spread(const ConstraintEntry& entry) {
+void Linear::read_variance(const ConstraintEntry& entry) {
   std::vector<int> changed;
-  const Json& covariance = entry.list("covariance");
-  if (covariance.size() > LinearLaw::most_factors)
-    entry.refuse("expected up to ", LinearLaw::most_factors, " in 'covariance', got ", covariance.size());
-  law_.n_factor = static_cast<int>(covariance.size());
   for (const auto& item : entry.list("variance")) {
     const auto [place, size, dimension] = field(entry, entry.at(item, "output"));
     if (!place.is_output) entry.refuse("expected a 'variance' of outputs, got one of an input");
@@ -126,24 +128,25 @@ void Linear::read_spread(const ConstraintEntry& entry) {
   }
   law_.n_part = static_cast<int>(parts_.size());
   entry.check_distinct("variance", changed);
-  for (int f = 0; f < law_.n_factor; ++f) {
-    std::vector<int> places;
-    const Json& vector = covariance[static_cast<std::size_t>(f)];
-    if (!vector.is_array()) entry.refuse("expected 'covariance' to hold lists, got ", vector.dump().substr(0, 40));
-    for (const auto& item : vector) {
-      const auto place = field(entry, entry.at(item, "output")).place;
-      const auto found = std::find(changed.begin(), changed.end(), place.offset);
-      if (!place.is_output || found == changed.end())
-        entry.refuse("expected a 'variance' of '", entry.at(item, "output").get<std::string>(),
-                     "', got a covariance alone");
-      const auto part = static_cast<std::size_t>(found - changed.begin());
-      const int size = parts_[part].size;
-      const double* value = numbers(entry, entry.at(item, "value"), "covariance", size);
-      for (int k = 0; k < size; ++k) factors_[part][k * law_.n_factor + f] = value[k];
-      places.push_back(place.offset);
-    }
-    entry.check_distinct("covariance", places);
+}
+
+/// One of `covariance`, a column of U.
+void Linear::read_factor(const ConstraintEntry& entry, const Json& vector, int f) {
+  if (!vector.is_array()) entry.refuse("expected 'covariance' to hold lists, got ", vector.dump().substr(0, 40));
+  std::vector<int> places;
+  for (const auto& item : vector) {
+    const Json& name = entry.at(item, "output");
+    const auto place = field(entry, name).place;
+    const auto same = [&](const LinearLaw::Part& part) { return place.is_output && part.offset == place.offset; };
+    const auto found = std::find_if(parts_.begin(), parts_.end(), same);
+    if (found == parts_.end())
+      entry.refuse("expected a 'variance' of '", name.get<std::string>(), "', got a covariance alone");
+    const double* value = numbers(entry, entry.at(item, "value"), "covariance", found->size);
+    double* factors = factors_[static_cast<std::size_t>(found - parts_.begin())];
+    for (int k = 0; k < found->size; ++k) factors[k * law_.n_factor + f] = value[k];
+    places.push_back(place.offset);
   }
+  entry.check_distinct("covariance", places);
 }
 
 /// What the laws say of the values that may change.

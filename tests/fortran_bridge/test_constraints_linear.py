@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import emagram
 from constrained_model import (
@@ -36,6 +38,8 @@ from emagram.fortran_bridge.model import Columns
 from emagram.physics.constants import Constants
 from emagram.physics.constraints import Law, LinearLaws, Term, close
 from stepping import bind, same_bits
+from test_bad_constraints import FAULT, opening, spoil
+from test_bad_input import rewrite
 
 N_COLUMN, N_LEVEL = 2500, 20
 CONSTANTS = Constants()
@@ -251,3 +255,20 @@ def test_bad_laws_are_refused_in_one_sentence(tmp_path: Path, path: str, value: 
     assert caught.value.code == FORMAT
     assert re.search(f"constraint 'laws': .*({text})", str(caught.value)), str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def sound_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_constrained(tmp_path_factory.mktemp("linear") / "sound.emg", [CORRELATED.to_manifest()], N_LEVEL)
+
+
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_anything_else_is_refused_or_opens_with_the_laws_it_states(sound_file: Path, data: st.DataObject) -> None:
+    spoiled = [spoil(CORRELATED.to_manifest(), data)]
+    opened = opening(rewrite(sound_file.read_bytes(), manifest={"constraints": spoiled}))
+    if isinstance(opened, BridgeError):
+        assert "\n" not in str(opened)
+        assert opened.code != FAULT
+        return
+    assert opened.budgets == tuple(law["name"] for law in spoiled[0]["laws"])
