@@ -224,3 +224,5 @@ CLIMSIM_CONSTRAINTS: Mapping[str, Callable[[EmulatorSpec, float], Constraint]] =
     "accounts": _accounts,
 }
 """By the type of constraint, in the order of the sequence."""
+WHOLE_SEQUENCE = tuple(name for name in CLIMSIM_CONSTRAINTS if name != _ALTERNATIVES[1])
+"""All that go together."""

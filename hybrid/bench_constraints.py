@@ -1,7 +1,7 @@
 """`emagram bench constraints`: what it costs to close columns, beside the network that predicts them.
 
-Cases are `part/b64/forward`: `sequence`, all constraints that an emulator of ClimSim can have, in order, and each of
-them alone. One call is 64 columns. Of the engine `native`, the library on one thread, it is what its own timer of the
+Cases are `part/b64/forward`: `sequence`, all constraints that an emulator of ClimSim can have together, in order, and
+each alone. One call is 64 columns. Of the engine `native`, the library on one thread, it is what its own timer of the
 constraints counts, the residuals at all four stages and the search for values that are not finite among it; of
 `reference`, torch in float64, the constraints without residuals. Columns are the toy's; what is to be closed is what an
 untrained network of the set v2 and the net fluxes at the top makes of them, so that all columns need all constraints.
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from ..emulators.climsim import climsim_spec
 from ..emulators.climsim_budgets import OLR, TOA_SHORTWAVE
-from ..emulators.climsim_constraints import CLIMSIM_CONSTRAINTS, constrained
+from ..emulators.climsim_constraints import CLIMSIM_CONSTRAINTS, WHOLE_SEQUENCE, constrained
 from ..emulators.data.climsim_derived import Kind, derive
 from ..emulators.data.climsim_grid import built_in_grid
 from ..emulators.data.climsim_toy import toy_climsim
@@ -73,7 +73,7 @@ def measure(folder: Path, *, n_level: int, n_pass: int) -> list[Row | Skipped]:
     whole = replace(whole, outputs=(*whole.outputs, TOA_SHORTWAVE, OLR))
     rows: list[Row | Skipped] = []
     for part in ("sequence", *CLIMSIM_CONSTRAINTS):
-        names = tuple(CLIMSIM_CONSTRAINTS) if part == "sequence" else (part,)
+        names = WHOLE_SEQUENCE if part == "sequence" else (part,)
         case = Case(folder / f"{part}.emg", constrained(whole, names))
         rows += _constraint_rows(f"{part}/b{BATCH}/forward", case, n_pass=n_pass, network=network)
     return [rows[0], network, *rows[1:]]

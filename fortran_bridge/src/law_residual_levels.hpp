@@ -20,14 +20,12 @@ inline void apply(ResidualLevelsLaw law, const Lanes* inputs, Lanes* outputs) {
   Lanes &vapor = outputs[law.water[0].rate + law.vapor_level],
         &heating = outputs[law.temperature_rate + law.temperature_level];
   Sums sums;
+  sum_rates(law, inputs, outputs, sums);
   sums.kinetic = kinetic_sum(law, inputs, outputs);
-  for (int pass = 0; pass < 2; ++pass) {  // the second against rounding
-    sum_rates(law, inputs, outputs, sums);
-    const Lanes excess = water_imbalance(law, sums, outputs);
-    vapor -= excess / mass(law.vapor_level);
-    sums.energy -= law.latent[0] * law.gravity * excess;
-    heating -= energy_imbalance(law, sums, inputs, outputs) / (law.heat_capacity * mass(law.temperature_level));
-  }
+  const Lanes excess = water_imbalance(law, sums, outputs);
+  vapor -= excess / mass(law.vapor_level);
+  sum_rates(law, inputs, outputs, sums);
+  heating -= energy_imbalance(law, sums, inputs, outputs) / (law.heat_capacity * mass(law.temperature_level));
 }
 
 }  // namespace

@@ -58,7 +58,6 @@ class ResidualLevels(MoistLaw):
     def apply(self, fields: Fields) -> dict[str, Tensor]:
         """All fields, with both budgets closed; raises EmagramError if a field does not fit or has no such level."""
         columns = self._closed(self._read(fields))
-        columns = self._closed(columns)  # what rounding left
         changed = {self.temperature_rate: columns.heating, self.waters[0].rate: columns.rates[..., 0, :]}
         return replaced(self.name, fields, changed)
 
