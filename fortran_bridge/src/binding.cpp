@@ -181,7 +181,7 @@ void Binding::scatter(const Field& field, std::int64_t first, std::span<const bo
   });
 }
 
-bool Binding::returned(const Field& field, const double* bundle, double* held) const {
+void Binding::returned(const Field& field, const double* bundle, double* held) const {
   const int n = field.size * Bundles::n_lane();
   bundle += field.offset * Bundles::n_lane();
   held += field.offset * Bundles::n_lane();
@@ -193,7 +193,6 @@ bool Binding::returned(const Field& field, const double* bundle, double* held) c
     for (int i = 0; i < n; ++i) held[i] = static_cast<float>(held[i]);
   if (!same_unit)
     for (int i = 0; i < n; ++i) held[i] = unit_.factor * held[i] + unit_.offset;
-  return real32_ || !same_unit;
 }
 
 }  // namespace emagram

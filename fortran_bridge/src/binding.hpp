@@ -29,9 +29,10 @@ class Binding {
   /// Those of as many columns as `written` has, where it is true.
   void scatter(const Field& field, std::int64_t first, std::span<const bool> written, const double* bundle) const;
 
-  /// What the values of columns become [model's unit] once the host's array holds them in its kind and unit; whether
-  /// that can differ.
-  bool returned(const Field& field, const double* bundle, double* held) const;
+  /// Whether the host's array holds the model's values to the last bit.
+  bool exact() const { return !real32_ && unit_.identity(); }
+  /// What the values of columns become [model's unit] once the host's array holds them in its kind and unit.
+  void returned(const Field& field, const double* bundle, double* held) const;
 
   /// Where the columns of a bundle begin in the host's array.
   struct Slots {

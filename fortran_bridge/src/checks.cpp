@@ -47,18 +47,9 @@ void check_ranges(const Model& model, const double* inputs, std::array<bool, mos
 }  // namespace
 
 std::array<bool, most_lanes> are_finite(const double* bundle, int n_value) {
-  std::array<bool, most_lanes> finite{};
-  with_lanes([&](auto lanes) {
-    constexpr int n_lane = lanes, n_part = 4;
-    double part[n_part][n_lane] = {};  // x · 0 is 0 or NaN: without branches
-    const int whole = n_value / n_part * n_part;
-    for (int v = 0; v < whole; v += n_part)
-      for (int i = 0; i < n_part; ++i)
-        for (int c = 0; c < n_lane; ++c) part[i][c] += bundle[(v + i) * n_lane + c] * 0.0;
-    for (int v = whole; v < n_value; ++v)
-      for (int c = 0; c < n_lane; ++c) part[0][c] += bundle[v * n_lane + c] * 0.0;
-    for (int c = 0; c < n_lane; ++c) finite[c] = part[0][c] + part[1][c] + part[2][c] + part[3][c] == 0.0;
-  });
+  const unsigned unfinite = instruction_set().laws.find_unfinite(bundle, n_value);
+  std::array<bool, most_lanes> finite;
+  for (int c = 0; c < most_lanes; ++c) finite[static_cast<std::size_t>(c)] = (unfinite >> c & 1u) == 0;
   return finite;
 }
 

@@ -184,10 +184,11 @@ void Columns::close_bundle(Pass& pass, std::int64_t first, int n_column, const d
 
 /// What the host will find of a bundle of outputs.
 const double* Columns::returned(const double* outputs) {
-  bool differs = false;
+  const auto first = bindings_.begin() + model_->n_input();
+  if (std::all_of(first, bindings_.end(), [](const Binding& binding) { return binding.exact(); })) return outputs;
   for (std::size_t f = static_cast<std::size_t>(model_->n_input()); f < bindings_.size(); ++f)
-    differs |= bindings_[f].returned(model_->fields()[f], outputs, workspace_.returned.data());
-  return differs ? workspace_.returned.data() : outputs;
+    bindings_[f].returned(model_->fields()[f], outputs, workspace_.returned.data());
+  return workspace_.returned.data();
 }
 
 /// Of every budget, at one stage of a bundle.

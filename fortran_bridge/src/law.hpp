@@ -38,6 +38,8 @@ struct LawKernels {
 struct LawSet {
   int n_lane;
   const LawKernels& (*kernels)(LawType type);
+  /// Which columns of a bundle (n_value, n_lane) have a value that is not finite: one bit a lane.
+  unsigned (*find_unfinite)(const double* bundle, int n_value);
 };
 
 /// More lanes than any instruction set has; n_lane divides it.
