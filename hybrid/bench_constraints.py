@@ -4,10 +4,10 @@ Cases are `part/b64/forward`: `sequence`, all constraints that an emulator of Cl
 each alone. One call is 64 columns. Of the engine `native`, the library on one thread, it is what its own timer of the
 constraints counts, the residuals at all four stages and the search for values that are not finite among it; of
 `reference`, torch in float64, the constraints without residuals. Columns are the toy's; what is to be closed is what an
-untrained network of the set v2 and the net fluxes at the top makes of them, so that all columns need all constraints.
-`native-mlp` is the network of ClimSim's baseline (set v1, 1.7 million parameters) in the same library, which
-`share_of_mlp` divides by. `error` is the largest difference from the reference in a column, as a share of the largest
-value of the output there; of the network, as a share of the largest value of the output anywhere.
+untrained network of the set v2 and the net fluxes at the top makes of them: negative water, sunlight at night, no
+budget closed. `native-mlp` is the network of ClimSim's baseline (set v1, 1.7 million parameters) in the same library,
+which `share_of_mlp` divides by. `error` is the largest difference from the reference in a column, as a share of the
+largest value of the output there; of the network, as a share of the largest value of the output anywhere.
 """
 
 from __future__ import annotations
