@@ -66,10 +66,10 @@ def test_the_lowest_level_takes_what_is_left() -> None:
     fields |= {"p": torch.tensor([[0.0, 1.0, 3.0]], dtype=torch.float64) * CONSTANTS.gravity}
     fields["dqv"][0, 0], fields["dqi"][0] = 1.0, 1.0
     fields |= {"rain": 0.010 * one, "snow": 0.004 * one, "toa": 500.0 * one}
-    fields |= dict.fromkeys(("olr", "net", "longwave_down", "longwave_up"), 0.0 * one)
+    fields |= dict.fromkeys(("olr", "net", "longwave_down"), 60.0 * one) | {"longwave_up": 10.0 * one}
     closed = LAW.apply(fields)
     assert closed["dqv"][0].tolist() == pytest.approx([1.0, -7.0], rel=1e-14)
-    energy = (LV + LF) * (1.0 - 14.0) + LF * 6.0 - 500.0
+    energy = (LV + LF) * (1.0 - 14.0) + LF * 6.0 - (500.0 - 3.0 * 60.0 + 10.0)
     assert closed["dT"][0].tolist() == pytest.approx([0.0, -energy / (2.0 * CP)], rel=1e-12)
 
 
