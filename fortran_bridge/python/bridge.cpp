@@ -41,7 +41,6 @@ class Model {
     options.defer_constraints = defer_constraints;
     options.extrapolation_margin = extrapolation_margin;
     options.measure_only = measure_only;
-    options.measure_only = measure_only;
     const std::string_view view = bytes;
     int code;
     {
@@ -179,16 +178,6 @@ class Columns {
     check(emagram_unmet(handle_, index, number, unmet.mutable_data()));
     return unmet;
   }
-  py::array_t<double> budget_at(std::int32_t index, std::int32_t stage, std::int64_t number) const {
-    py::array_t<double> residual(std::max<std::int64_t>(number, 0));
-    check(emagram_budget_at(handle_, index, stage, number, residual.mutable_data()));
-    return residual;
-  }
-  py::array_t<std::int32_t> unmet(std::int32_t index, std::int64_t number) const {
-    py::array_t<std::int32_t> flag(std::max<std::int64_t>(number, 0));
-    check(emagram_unmet(handle_, index, number, flag.mutable_data()));
-    return flag;
-  }
   py::dict timers() const {
     emagram_timing t{};
     t.struct_size = sizeof t;
@@ -265,8 +254,6 @@ PYBIND11_MODULE(_bridge, m) {
       .def("constrain", &Columns::constrain)
       .def("status", &Columns::status)
       .def("budget", &Columns::budget)
-      .def("budget_at", &Columns::budget_at)
-      .def("unmet", &Columns::unmet)
       .def("budget_at", &Columns::budget_at)
       .def("unmet", &Columns::unmet)
       .def("timers", &Columns::timers);

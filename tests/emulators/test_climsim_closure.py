@@ -41,7 +41,7 @@ def spec_of(grid: ColumnGrid) -> EmulatorSpec:
 
 
 def fields_of(step: RawStep, spec: EmulatorSpec, grid: ColumnGrid, random: np.random.Generator) -> Fields:
-    """Inputs, and what an emulator may return for them: the recorded change, and noise as large as a tenth of its spread."""
+    """Inputs, and what an emulator may return for them: the recorded change, with some noise."""
     mli, mlo = step["mli"], step["mlo"]
     fields = {}
     for name in (*spec.inputs, *spec.outputs):
