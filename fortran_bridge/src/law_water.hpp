@@ -13,7 +13,7 @@ namespace {
 inline Lanes lifted(Lanes state, Lanes rate, double dt) {
   constexpr double rounding = 16.0 * 0x1p-52;
   const Lanes after = state + dt * rate;
-  const Mask below = (after < 0.0) & (after >= -rounding * abs(state));
+  const Mask below = (after < 0.0) & (after >= -rounding * abs(state) - 1e-300);  // numbers that are not normal, too
   if (!any(below)) return rate;
   Lanes raised = rate;
   for (int i = 0; i < 8; ++i) raised = select(below & (state + dt * raised < 0.0), next_up(raised), raised);

@@ -166,8 +166,8 @@ class CloudPhase:
         """The rate of a phase, where rounding alone leads below zero the one that does not."""
         with torch.no_grad():
             least = torch.maximum(rate, -water.state / self.time_step)
-            step = not_below_zero(water.state, least, self.time_step) - rate
-        return rate + step
+            kept = not_below_zero(water.state, least, self.time_step)
+        return kept + (rate - rate.detach())  # of the rate's derivative, to the bit
 
 
 class _Values(NamedTuple):
