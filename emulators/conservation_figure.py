@@ -63,7 +63,7 @@ def _draw(figure: Figure, rows: Sequence[Mapping[str, Any]], variants: Sequence[
             panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
             panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             panel.xaxis.set_minor_formatter(NullFormatter())
-    _label(figure, panels, climates)
+    _label(figure, [list(line) for line in panels], climates)
     _explain(figure, colours, list(dict.fromkeys(row["inputs"] for row in rows)))
 
 
