@@ -17,7 +17,7 @@ from .data.climsim_sets import variable_set
 from .data.climsim_stream import BUFFER_COLUMNS, ColumnStream
 from .emulator import EmulatorSpec
 from .networks import ClimsimMlpConfig, NetworkConfig
-from .statistics import Normalisation, stream_normalisation
+from .statistics import SCALE_FLOOR, Normalisation, stream_normalisation
 from .training.budget_objective import StudyObjectiveConfig
 from .training.objectives import NormalisedObjectiveConfig
 from .training.trainer import TrainingConfig
@@ -138,6 +138,8 @@ class ClimsimStudyConfig:
         constrain: where they hold: in "training", whose loss then sees closed columns, or in "prediction" alone: the
             network is fitted, validated and chosen by its own outputs, and what is scored and exported is closed.
         normalisation: ClimSim's folder of normalisation files; gathered from the training records without.
+        feature_floor: of the gathered statistics, see `statistics.stream_normalisation`: 1 for other climates, in which
+            levels that hardly varied in training may vary.
         networks: each is trained with each seed, and named by its kind.
         seeds: of the initial weights and the minibatches.
         objective: "normalised", "energy" or "budgets", which learns to keep the budgets of the constraints; that asks
@@ -158,6 +160,7 @@ class ClimsimStudyConfig:
     constraints: tuple[str, ...] = ()
     constrain: Literal["training", "prediction"] = "training"
     normalisation: Path | None = None
+    feature_floor: float = SCALE_FLOOR
     networks: tuple[NetworkConfig, ...] = (ClimsimMlpConfig(),)
     seeds: tuple[int, ...] = (0, 1, 2)
     heldout: tuple[ClimateConfig, ...] = ()
@@ -178,6 +181,8 @@ class ClimsimStudyConfig:
             raise EmagramError(f"study 'constrain': expected 'training' or 'prediction', got '{self.constrain}'")
         if not kinds or not self.seeds:
             raise EmagramError("study: expected at least one network and one seed, got none")
+        if not 0.0 <= self.feature_floor <= 1.0:
+            raise EmagramError(f"study 'feature_floor': expected 0 to 1, got {self.feature_floor}")
         if self.normalisation and self.extra_outputs:
             raise EmagramError(f"study: expected only outputs that ClimSim normalises, got {self.extra_outputs}")
         if self.normalisation and self.inputs != "raw":
@@ -190,7 +195,8 @@ class ClimsimStudyConfig:
         """Statistics of the training records in one pass, or ClimSim's own; raises EmagramError if they are others."""
         if self.normalisation:
             return read_climsim_normalisation(self.normalisation, self.variables, spec=spec)
-        return stream_normalisation(train.batches(STATISTICS_BATCH, seed=0), spec, source=str(self.records.folder))
+        batches, source = train.batches(STATISTICS_BATCH, seed=0), str(self.records.folder)
+        return stream_normalisation(batches, spec, source=source, feature_floor=self.feature_floor)
 
     def build_spec(self, grid: ColumnGrid) -> EmulatorSpec:
         """What the emulators of this study read and return."""

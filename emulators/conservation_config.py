@@ -60,7 +60,8 @@ class ConservationConfig:
 
     Attributes:
         name: of the run.
-        records, variables, extra_outputs, seeds, heldout, training: as in `ClimsimStudyConfig`.
+        records, variables, extra_outputs, feature_floor, seeds, heldout, training: as in `ClimsimStudyConfig`; here one
+            scale for all levels of a feature is the default, as other climates are tested.
         laws: constraints whose residuals are scored in every variant.
         network: of every variant.
         variants: the first is what the others are compared with.
@@ -75,6 +76,7 @@ class ConservationConfig:
     laws: tuple[str, ...] = ("water_and_energy",)
     variables: str = "v2"
     extra_outputs: tuple[str, ...] = ("cam_out_FSNT", "cam_out_FLUT")
+    feature_floor: float = 1.0
     network: NetworkConfig = field(default_factory=DenseConfig)
     seeds: tuple[int, ...] = (0, 1, 2)
     heldout: tuple[ClimateConfig, ...] = ()
@@ -112,6 +114,7 @@ class ConservationConfig:
             extra_outputs=self.extra_outputs,
             constraints=self.laws if is_open else variant.constraints,
             constrain="prediction" if is_open else "training",
+            feature_floor=self.feature_floor,
             networks=(self.network,),
             seeds=self.seeds,
             heldout=self.heldout,

@@ -223,11 +223,11 @@ def _print_skill(summary: Mapping[str, Any]) -> None:
         rows = [
             {
                 "variant": row["variant"],
-                "inputs": row["inputs"].removeprefix("climate_"),
-                "MSE": f"{row['mse_mean']:.4g} ± {row['mse_spread']:.1g}",
-                "change": f"{100.0 * row['mse_change']:+.1f} %",
-                "R²": f"{row['r2_mean']:.4f}",
-                "P": f"{row['residual_mean']:.2g}",
+                "inputs": {"climate_invariant": "invariant"}.get(row["inputs"], row["inputs"]),
+                "MSE": f"{row['mse_mean']:.2f} ± {row['mse_spread']:.2f}",
+                "change": f"{100.0 * row['mse_change']:+.1f}%",
+                "R²": f"{row['r2_mean']:.3f}",
+                "P": f"{row['residual_mean']:{'.0e' if row['residual_mean'] < 0.01 else '.4g'}}",
             }
             for row in summary["skill"]
             if row["climate"] == climate

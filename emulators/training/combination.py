@@ -90,21 +90,22 @@ class DualAscentConfig:
     """L = F + Σ_b λ_b P_b with multipliers that rise while P_b > 1 and fall while P_b < 1, see `DualAscent`.
 
     Attributes:
-        rate: ρ > 0, the most by which a multiplier changes in a step, in units of F.
-        initial: of the multipliers, ≥ 0.
+        rate: ρ > 0, the most by which the logarithm of a multiplier changes in a step.
+        initial: of the multipliers, > 0, in units of F.
     Raises:
         EmagramError: if a number lies outside its range.
     """
 
-    rate: float = 0.01
-    initial: float = 0.0
+    rate: float = 0.003
+    initial: float = 0.01
     kind: Literal["dual_ascent"] = field(default="dual_ascent", kw_only=True)
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.rate < math.inf:
-            raise EmagramError(f"combination 'rate': expected a positive finite number, got {self.rate}")
-        if not 0.0 <= self.initial < math.inf:
-            raise EmagramError(f"combination 'initial': expected a finite number ≥ 0, got {self.initial}")
+        for name in ("rate", "initial"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise EmagramError(
+                    f"combination '{name}': expected a positive finite number, got {getattr(self, name)}"
+                )
 
     def build(self, budgets: tuple[str, ...]) -> Combination:
         """For the fit and these budgets."""
@@ -112,17 +113,19 @@ class DualAscentConfig:
 
 
 class DualAscent:
-    """Minimises F where P_b ≤ 1: after each step λ_b ← max(0, λ_b + ρ min(P_b − 1, 1)), P_b of that step's columns.
+    """Minimises F where P_b ≤ 1: after each step λ_b ← λ_b exp(ρ min(P_b − 1, 1)), P_b of that step's columns.
 
-    P_b − 1 is the slope of the Lagrangian F + Σ_b λ_b (P_b − 1) along λ_b. It is cut at 1, as it is at −1 by nature, so
-    that the large residuals of an untrained network do not fling the multipliers. Where the law holds well enough the
-    multiplier returns to 0. Epochs are compared by F + Σ_b P_b, as the multipliers differ between them.
+    P_b − 1 is the slope of the Lagrangian F + Σ_b λ_b (P_b − 1) along λ_b, cut at 1 as it is at −1 by nature. The
+    ascent is that of the logarithm, so that multipliers stay positive and find their size, whatever that of F, and
+    what an untrained network's residuals have raised comes down as fast once these are small. Epochs are compared
+    by F + Σ_b P_b, as the multipliers differ between them.
 
     Args:
         config: ρ and the multipliers to begin with.
         budgets: names of P_b.
     Source: Platt and Barr 1987, Constrained differential optimization, Neural Information Processing Systems 0; of
-        networks Fioretto et al. 2020, Lagrangian duality for constrained deep learning, arXiv:2001.09394.
+        networks Fioretto et al. 2020, Lagrangian duality for constrained deep learning, arXiv:2001.09394; the logarithm
+        from Kivinen and Warmuth 1997, Exponentiated gradient versus gradient descent, doi:10.1006/inco.1996.2612.
     """
 
     def __init__(self, config: DualAscentConfig, budgets: tuple[str, ...]) -> None:
@@ -136,7 +139,7 @@ class DualAscent:
         gradients.set_sum(losses, torch.cat([torch.ones(1, dtype=torch.float64), self.multipliers]))
         violation = gradients.together(losses, n_loss)[1:] - 1.0
         if bool(violation.isfinite().all()):
-            self.multipliers = (self.multipliers + self.rate * violation.clamp(max=1.0)).clamp(min=0.0)
+            self.multipliers = self.multipliers * (self.rate * violation.clamp(max=1.0)).exp()
 
     def measures(self) -> dict[str, float]:
         """λ_b at the end of the epoch."""

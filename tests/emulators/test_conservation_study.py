@@ -212,8 +212,9 @@ def test_scores_are_printed(run: tuple[Path, dict], capsys: pytest.CaptureFixtur
     lines = printed.split("+4 K")[1].splitlines()
     for row in run[1]["skill"]:
         if row["climate"] == "+4 K":
-            numbers = f"{row['mse_mean']:.4g}", f"{row['r2_mean']:.4f}", f"{row['residual_mean']:.2g}"
-            words = (row["variant"], row["inputs"].removeprefix("climate_"), *numbers)
+            words = [row["variant"], row["inputs"].removeprefix("climate_"), f"{row['r2_mean']:.3f}"]
+            words += [f"{row['mse_mean']:.2f} ± {row['mse_spread']:.2f}"]
+            words += [f"{row['residual_mean']:{'.0e' if row['residual_mean'] < 0.01 else '.4g'}}"]
             assert any(all(f" {word} " in f" {line} " for word in words) for line in lines), words
 
 

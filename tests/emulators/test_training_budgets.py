@@ -1,5 +1,6 @@
 """Soft conservation: residuals of budgets as losses beside the fit."""
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -155,12 +156,13 @@ def test_a_multiplier_rises_while_its_residual_is_too_large_and_falls_while_it_i
     trainer = _Recorder()
     for _ in range(2):
         ascent.set_gradient(torch.tensor([7.0, 100.0, 1.5, 0.25], dtype=torch.float64), trainer)  # type: ignore[arg-type]
-    # cut at 1; (1.5 − 1) / 2 a step; −0.75 / 2 a step
-    assert ascent.multipliers.tolist() == pytest.approx([2.0, 1.5, 0.25])
-    ascent.set_gradient(torch.tensor([7.0, 0.0, 0.0, 0.0], dtype=torch.float64), trainer)  # type: ignore[arg-type]
-    assert ascent.multipliers.tolist() == pytest.approx([1.5, 1.0, 0.0])
-    assert trainer.weights == [[1.0, 1.0, 1.0, 1.0], [1.0, 1.5, 1.25, 0.625], [1.0, 2.0, 1.5, 0.25]]
-    assert ascent.measures()["multiplier_a"] == pytest.approx(1.5)
+    # cut at 1; 1.5 − 1; 0.25 − 1, each times ρ and the steps
+    assert ascent.multipliers.tolist() == pytest.approx([math.exp(1.0), math.exp(0.5), math.exp(-0.75)])
+    ascent.set_gradient(torch.tensor([7.0, 0.0, 0.0, 1.0], dtype=torch.float64), trainer)  # type: ignore[arg-type]
+    assert ascent.multipliers.tolist() == pytest.approx([math.exp(0.5), 1.0, math.exp(-0.75)])
+    assert trainer.weights[0] == [1.0, 1.0, 1.0, 1.0]
+    assert trainer.weights[1] == pytest.approx([1.0, math.exp(0.5), math.exp(0.25), math.exp(-0.375)])
+    assert ascent.measures()["multiplier_a"] == pytest.approx(math.exp(0.5))
 
 
 class _Recorder:
@@ -188,7 +190,7 @@ def test_a_penalty_keeps_budgets_that_the_fit_alone_leaves_open(tmp_path: Path) 
     for name, combination in {
         "fit": ShareConfig(0.0),
         "share": ShareConfig(0.5),
-        "dual_ascent": DualAscentConfig(rate=0.05),
+        "dual_ascent": DualAscentConfig(rate=0.05, initial=0.1),
         "conflict_free": ConflictFreeConfig(),
     }.items():
         (tmp_path / name).mkdir()
@@ -282,7 +284,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
     [
         (lambda: ShareConfig(1.5), "combination 'share': expected 0 to 1, got 1.5"),
         (lambda: DualAscentConfig(rate=0.0), "combination 'rate': expected a positive finite number, got 0.0"),
-        (lambda: DualAscentConfig(initial=-1.0), "combination 'initial': expected a finite number ≥ 0, got -1.0"),
+        (lambda: DualAscentConfig(initial=0.0), "combination 'initial': expected a positive finite number, got 0.0"),
         (lambda: soft_objective(ShareConfig(0.5), 0.0), "objective 'energy_scale': expected a positive finite number"),
         (lambda: soft_objective(ShareConfig(0.5), float("nan")), "objective 'energy_scale'"),
     ],
