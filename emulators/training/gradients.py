@@ -68,10 +68,10 @@ class Gradients:
 def conflict_free(gradients: Tensor) -> Tensor:
     """g = (Σ_i g_i · u) u with u = unit(Ĝ⁺ 1): a step along −g lowers every loss, each by the same share of |g_i|.
 
-    Ĝ has the rows g_i / |g_i|. Where the g_i are linearly independent, u · g_i / |g_i| is the same positive number for
+    Ĝ has the rows ĝ_i = g_i / |g_i|. Where the g_i are linearly independent, u · ĝ_i is the same positive number for
     all of them, and the length is that of their sum along u; one gradient alone is left as it is. A gradient of 0 has
-    no say. Gradients that point against each other leave no such direction, and g = 0: no step can lower one loss
-    without raising another.
+    no say. Where gradients depend on each other linearly, as more losses than weights must, u is that of the least
+    squares of u · ĝ_i − 1: a loss may then rise, their sum does not. Two that are opposite give g = 0.
 
     Args:
         gradients: g_i, (n_loss, n_weight).

@@ -21,7 +21,7 @@ class Columns:
             (..., n_level + 1) that gives the shape of all others.
         gravity: [m s-2] where `like` is a pressure, else None.
     Raises:
-        EmagramError: if that field is missing or has no layer.
+        EmagramError: if that field is missing or has no layer, or a layer has no mass.
     """
 
     def __init__(self, owner: str, fields: Fields, like: str, gravity: float | None = None) -> None:
@@ -30,6 +30,8 @@ class Columns:
         if gravity is not None and (self._like.ndim == 0 or self._like.shape[-1] < 2):
             raise EmagramError(f"field '{like}': expected shape (..., n_level + 1), got {tuple(self._like.shape)}")
         self._shape = tuple(self._like.shape if gravity is None else self._like.shape[:-1])
+        if gravity is not None:
+            self._require_mass(like)
 
     @property
     def pressure(self) -> Tensor:
@@ -63,6 +65,15 @@ class Columns:
             expected = "" if self._gravity is None else f" or {(*self._shape, 'n')}"
             raise EmagramError(f"field '{name}': expected shape {self._shape}{expected}, got {tuple(value.shape)}")
         return value.double()
+
+    def _require_mass(self, like: str) -> None:
+        with torch.no_grad():
+            without = int((~(self._like.diff(dim=-1) > 0.0)).any(dim=-1).sum())
+        if without:
+            raise EmagramError(
+                f"constraint '{self._owner}': expected '{like}' to increase with the index, "
+                f"got a layer without mass in {without} columns"
+            )
 
     def _shaped(self, name: str, expected: tuple[int, ...]) -> Tensor:
         value = self._find(name)

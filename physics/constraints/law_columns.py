@@ -35,13 +35,6 @@ class LawColumns:
             return
         self._columns = Columns(owner, fields, interface_pressure, gravity)
         self._mass = self._columns.mass
-        with torch.no_grad():
-            bad = int((~(self._mass > 0.0)).any(dim=-1).sum())
-        if bad:
-            raise EmagramError(
-                f"constraint '{owner}': expected '{interface_pressure}' to increase with the index, "
-                f"got a layer without mass in {bad} columns"
-            )
 
     def values(self, name: str) -> Tensor:
         """A field, (..., n), with n = 1 for a quantity of the column."""

@@ -16,7 +16,7 @@ class Residuals(NamedTuple):
 
     Attributes:
         predicted: as the network returned, before the first constraint.
-        before, after: just before and just after the constraint that closes it.
+        before, after: just before and just after the constraint that closes it, in float64.
         returned: after the last constraint, in the dtypes of the fields.
     """
 
@@ -36,9 +36,12 @@ class Entry:
 
     @property
     def unmet(self) -> Tensor:
-        """Columns in which the constraint cannot hold (...): |r| where it is judged exceeds the budget's tolerance."""
+        """Columns in which the constraint cannot hold (...): |r| where it is judged exceeds the budget's tolerance.
+
+        So does what is not finite; the runtime rejects such columns, and counts them apart.
+        """
         residual = self.residuals.after if self.budget.judged == "after" else self.residuals.before
-        return residual.abs() > self.budget.tolerance
+        return ~residual.isfinite() | (residual.abs() > self.budget.tolerance)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Ledger:
     """What a sequence of constraints did to a batch of columns.
 
     Attributes:
-        fields: all of them, after the last constraint.
+        fields: all of them, after the last constraint, each in the dtype it had.
         entries: by name of the budget, in order.
         changes: by name of the constraint, its outputs after it less before it, float64.
     """
@@ -59,13 +62,16 @@ class Ledger:
 def close(constraints: Sequence[Constraint], fields: Fields) -> Ledger:
     """Apply constraints in order, and keep what each found and left.
 
+    As in the runtime all is float64 until the last is done: the rounding of real32 outputs shows in what is returned,
+    and makes no budget unmet.
+
     Args:
         constraints: of a model, in its order.
         fields: by name, as the constraints need them.
     Raises:
         EmagramError: if a field is missing or does not fit.
     """
-    now = dict(fields)
+    now = {name: value.double() for name, value in fields.items()}
     before: dict[str, Tensor] = {}
     after: dict[str, Tensor] = {}
     changes: dict[str, dict[str, Tensor]] = {}
@@ -73,8 +79,9 @@ def close(constraints: Sequence[Constraint], fields: Fields) -> Ledger:
         before |= constraint.residuals(now)
         closed = constraint.apply(now)
         after |= constraint.residuals(closed)
-        changes[constraint.name] = {name: closed[name].double() - now[name].double() for name in constraint.outputs}
+        changes[constraint.name] = {name: closed[name] - now[name] for name in constraint.outputs}
         now = closed
+    now = {name: value.to(fields[name].dtype) for name, value in now.items()}
     entries = {}
     for constraint in constraints:
         predicted, returned = constraint.residuals(fields), constraint.residuals(now)

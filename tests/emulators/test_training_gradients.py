@@ -72,6 +72,22 @@ def test_opposite_gradients_leave_no_step() -> None:
     assert float(found.norm()) == 0.0
 
 
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**31), n_loss=st.integers(3, 6))
+def test_dependent_gradients_may_raise_one_loss_and_never_their_sum(seed: int, n_loss: int) -> None:
+    gradients = random_gradients(seed, n_loss, 2)
+    found = conflict_free(gradients)
+    assert bool(found.isfinite().all())
+    assert float((gradients @ found).sum()) >= 0.0
+
+
+def test_three_gradients_around_a_plane_raise_two_losses() -> None:
+    """At 0, 100 and 200 degrees no step lowers all three: least squares of the cosines give up two for one."""
+    angle = torch.deg2rad(torch.tensor([0.0, 100.0, 200.0], dtype=torch.float64))
+    gradients = torch.stack([angle.cos(), angle.sin()], dim=1)
+    assert (gradients @ conflict_free(gradients) > 0.0).tolist() == [False, True, False]
+
+
 def test_equal_gradients_count_once_in_the_direction_and_twice_in_the_length() -> None:
     gradient = random_gradients(3, 1, 20)
     found = conflict_free(gradient.expand(2, -1))

@@ -64,6 +64,30 @@ def test_the_deficit_is_the_water_made_from_nothing(kind: str, top_pressure: flo
     assert not bool(ledger.entries[positivity.name].unmet.any())
 
 
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_residual_that_is_not_finite_is_unmet(bad: float) -> None:
+    fields = columns(1, 5, 8, "ordinary")
+    fields["dqv"][1, 3] = bad
+    entries = close(SEQUENCE, fields).entries
+    for name in (POSITIVITY.name, *(budget.name for budget in WATER_AND_ENERGY.budgets)):
+        assert entries[name].unmet.tolist() == [False, True, False, False, False]
+    assert not bool(entries[SHORTWAVE.name].unmet.any())
+
+
+def test_rounding_of_real32_outputs_shows_where_they_are_returned_and_is_not_unmet() -> None:
+    """As in the runtime: closed in float64, and written at the end."""
+    fields = columns(1, 40, 10, "ordinary")
+    outputs = {name for constraint in SEQUENCE for name in constraint.outputs}
+    fields = {name: value.float() if name in outputs else value for name, value in fields.items()}
+    ledger = close(SEQUENCE, fields)
+    for entry in ledger.entries.values():
+        assert not bool(entry.unmet.any()), entry.budget.name
+    energy = ledger.entries[f"{WATER_AND_ENERGY.name}_energy"].residuals
+    assert float(energy.after.abs().max()) < 1.0e-9
+    assert 1.0e-9 < float(energy.returned.abs().max()) < 1.0e-3
+    assert {name for name, value in ledger.fields.items() if value.dtype == torch.float32} == outputs
+
+
 def test_what_a_later_constraint_breaks_shows_where_it_is_returned() -> None:
     fields = columns(2, 20, 10, "ordinary")
     ledger = close((WATER_AND_ENERGY, SHORTWAVE), fields)

@@ -221,3 +221,14 @@ def test_wrong_shapes_are_refused_rather_than_broadcast(name: str) -> None:
     fields[name] = fields[name][:1]
     with pytest.raises(EmagramError, match=f"field '{name}': expected shape"):
         WATER_AND_ENERGY.apply(fields)
+
+
+@pytest.mark.parametrize("constraint", [c for c in SEQUENCE if "p" in c.inputs], ids=lambda c: c.name)
+@pytest.mark.parametrize("thickness", [0.0, -5.0, float("nan")])
+def test_layers_without_mass_are_named_and_counted(constraint: Constraint, thickness: float) -> None:
+    """A layer that weighs nothing keeps any water below zero unseen, as no budget counts it."""
+    fields = columns(13, 5, 8)
+    fields["p"][[1, 3], 4] = fields["p"][[1, 3], 3] + thickness
+    for use in (constraint.apply, constraint.residuals):
+        with pytest.raises(EmagramError, match="'p' to increase with the index, got a layer without mass in 2 columns"):
+            use(fields)
