@@ -4,7 +4,7 @@
 !> Every procedure is collective and gives the same ierr, errmsg and correction on every rank; after an error the fields
 !> are as they were. Levels run from the top down.
 module emagram_fixers
-  use, intrinsic :: iso_fortran_env, only: real64
+  use, intrinsic :: iso_fortran_env, only: int64, real64
   use emagram, only: emagram_error_argument, emagram_ok
   use emagram_global_sums, only: emagram_globe
   implicit none (type, external)
@@ -50,8 +50,8 @@ contains
     correction%before = total(1)/globe%area - dry_pressure
     support = total(2)/globe%area
     if (.not. support > max(correction%before, 0.0_real64)) then
-      write (errmsg, "(2(a, es12.5), a)") "global fixer 'dry_mass': expected more than", &
-        max(correction%before, 0.0_real64), " Pa that slide with the surface, got", support, " Pa"
+      errmsg = "global fixer 'dry_mass': expected more than"//decimal(max(correction%before, 0.0_real64))// &
+        " Pa that slide with the surface, got"//decimal(support)//" Pa"
       ierr = emagram_error_argument
       return
     end if
@@ -98,6 +98,7 @@ contains
     integer, intent(out) :: ierr
     character(len=*), intent(out) :: errmsg
     real(real64) :: mass(size(vapor_rate, 1), size(vapor_rate, 2)), fixed(size(vapor_rate, 1), size(vapor_rate, 2))
+    real(real64) :: vapor(size(vapor_rate, 1), size(vapor_rate, 2))
     real(real64) :: held(size(residual)), total(3), excess, most
 
     ierr = emagram_ok
@@ -106,7 +107,8 @@ contains
     call check_columns(globe, interface_pressure, residual, shape(vapor_rate), ierr, errmsg)
     if (ierr /= emagram_ok) return
     mass = (interface_pressure(2:, :) - interface_pressure(:size(mass, 1), :))/globe%gravity
-    held = column_sum(mass*max(available, 0.0_real64))
+    vapor = merge(0.0_real64, available, available < 0.0_real64) ! max may lose what is no number
+    held = column_sum(mass*vapor)
     call globe%totals("water", reshape([globe%weight*residual, globe%weight*held, massless(mass)], &
       [size(residual), 3]), total, ierr, errmsg)
     call check_mass(total(3), ierr, errmsg)
@@ -115,13 +117,13 @@ contains
     excess = correction%before*time_step
     most = (1.0_real64 - spared)*total(2)/globe%area
     if (excess > most .or. (.not. most > 0.0_real64 .and. abs(excess) > 0.0_real64)) then
-      write (errmsg, "(2(a, es12.5), a)") "global fixer 'water': expected vapour that can give", excess, &
-        " kg m-2, got", most, " kg m-2"
+      errmsg = "global fixer 'water': expected vapour that can give"//decimal(excess)//" kg m-2, got"// &
+        decimal(most)//" kg m-2"
       ierr = emagram_error_argument
       return
     end if
     if (most > 0.0_real64) correction%scale = -correction%before/(total(2)/globe%area)
-    fixed = vapor_rate + correction%scale*max(available, 0.0_real64)
+    fixed = vapor_rate + correction%scale*vapor
     held = column_sum(mass*(fixed - vapor_rate))
     call finish(globe, "water", residual, held, correction, ierr, errmsg)
     if (ierr == emagram_ok) vapor_rate = fixed
@@ -190,12 +192,21 @@ contains
     real(real64), intent(in) :: n_massless !! layers of all ranks
     integer, intent(inout) :: ierr
     character(len=*), intent(inout) :: errmsg
+    character(len=20) :: number
 
     if (ierr /= emagram_ok .or. .not. n_massless > 0.0_real64) return
     ierr = emagram_error_argument
-    write (errmsg, "(a, i0, a)") "layers: expected pressures that increase downwards, got ", nint(n_massless), &
-      " that do not"
+    write (number, "(i0)") nint(n_massless, int64)
+    errmsg = "layers: expected pressures that increase downwards, got "//trim(number)//" that do not"
   end subroutine check_mass
+
+  !> For a message, which may be cut but must not end the program: errmsg is of any length.
+  pure function decimal(value) result(text)
+    real(real64), intent(in) :: value
+    character(len=12) :: text
+
+    write (text, "(es12.5)") value
+  end function decimal
 
   !> From the top down, in that order.
   pure function column_sum(values) result(total)

@@ -92,10 +92,10 @@ void Columns::reject_unfinite(Pass& pass, std::int64_t first, int n_column, cons
 }
 
 Columns::Pass Columns::start_pass(std::int64_t number, bool constrain) {
-  number_ = number;
   outputs_.resize(number, model_->n_output_value());
   residual_.resize(n_stage * model_->constraints().budgets().size() * static_cast<std::size_t>(number));
-  return {constrain, std::vector<std::int32_t>(static_cast<std::size_t>(number), EMAGRAM_COLUMN_OK), 0, ""};
+  number_ = number;  // last: where memory ends, what is there is still of the old number
+  return {constrain, true, std::vector<std::int32_t>(static_cast<std::size_t>(number), EMAGRAM_COLUMN_OK), 0, ""};
 }
 
 /// With policy `error` a rejected column fails the call, otherwise it is logged, as is a budget that cannot hold.
@@ -176,7 +176,7 @@ void Columns::close_bundle(Pass& pass, std::int64_t first, int n_column, const d
     store_residuals(residual, EMAGRAM_STAGE_BEFORE, first, n_column);
     store_residuals(after, EMAGRAM_STAGE_AFTER, first, n_column);
   }
-  const double* held = returned(outputs);
+  const double* held = pass.writes ? returned(outputs) : outputs;
   reject_unfinite(pass, first, n_column, inputs, held);
   constraints.measure(inputs, held, residual);
   store_residuals(residual, EMAGRAM_STAGE_RETURNED, first, n_column);
@@ -281,6 +281,7 @@ void Columns::constrain(std::int64_t number, double dt) {
 void Columns::close(std::int64_t number, double dt) {
   check_call("constrain", number, dt);
   Pass pass = start_pass(number, !model_->options().measure_only);
+  pass.writes = pass.constrain;
   for (std::int64_t first = 0; first < number; first += Model::block) {
     const int n_column = static_cast<int>(std::min<std::int64_t>(Model::block, number - first));
     gather_block(first, n_column, EMAGRAM_INPUT, workspace_.inputs, 0);
@@ -294,7 +295,7 @@ void Columns::close(std::int64_t number, double dt) {
     close_block(pass, first, n_column);
   }
   judge(pass, "constrain");
-  write_outputs(pass.reason);
+  if (pass.writes) write_outputs(pass.reason);
 }
 
 void Columns::status(std::int64_t number, std::int32_t* reason) const {

@@ -40,6 +40,7 @@ class Columns {
   /// One pass over the columns of a call: what befell each, and the first fault for the message.
   struct Pass {
     bool constrain;
+    bool writes;  // or the host's arrays stay as they are, also where a unit would not come back to the same bits
     std::vector<std::int32_t> reason;
     std::int64_t n_rejected;
     std::string first_fault;

@@ -9,6 +9,7 @@ namespace emagram {
 namespace {
 
 constexpr double largest = 1e100;  // products of a few stay finite
+constexpr std::size_t most_numbers = 10000000;  // a hostile manifest must not make us allocate
 
 using Numbers = std::vector<double>;
 
@@ -34,14 +35,15 @@ class Linear final : public Constraint {
   void read_laws(const ConstraintEntry& entry);
   void read_variance(const ConstraintEntry& entry);
   void read_factor(const ConstraintEntry& entry, const Json& vector, int f);
-  void read_rows();
+  void read_rows(const ConstraintEntry& entry);
   void check_independence(const ConstraintEntry& entry) const;
   ConstraintEntry::Named field(const ConstraintEntry& entry, const Json& name) const;
   const double* numbers(const ConstraintEntry& entry, const Json& value, const char* key, int size);
-  double* zeros(int size) { return kept_.emplace_back(static_cast<std::size_t>(size), 0.0).data(); }
+  double* zeros(const ConstraintEntry& entry, int size);
 
   bool has_pressure_;
   std::deque<Numbers> kept_;  // what the pointers of the law point at
+  std::size_t n_kept_ = 0;    // numbers of all of them
   std::vector<LinearLaw::Term> terms_;
   std::vector<LinearLaw::Part> parts_;
   std::vector<double*> factors_;  // of the parts
@@ -62,7 +64,7 @@ Linear::Linear(const ConstraintEntry& entry)
   law_.n_factor = static_cast<int>(covariance.size());
   read_variance(entry);
   for (int f = 0; f < law_.n_factor; ++f) read_factor(entry, covariance[static_cast<std::size_t>(f)], f);
-  read_rows();
+  read_rows(entry);
   law_.terms = terms_.data();
   law_.parts = parts_.data();
   check_independence(entry);
@@ -76,11 +78,17 @@ ConstraintEntry::Named Linear::field(const ConstraintEntry& entry, const Json& n
   return found;
 }
 
+double* Linear::zeros(const ConstraintEntry& entry, int size) {
+  n_kept_ += static_cast<std::size_t>(size);
+  if (n_kept_ > most_numbers) entry.refuse("expected up to ", most_numbers, " numbers in all, got more");
+  return kept_.emplace_back(static_cast<std::size_t>(size), 0.0).data();
+}
+
 /// One number for all values, or one for each.
 const double* Linear::numbers(const ConstraintEntry& entry, const Json& value, const char* key, int size) {
   if (value.is_array() && static_cast<int>(value.size()) != size)
     entry.refuse("expected ", size, " numbers of '", key, "', one for each value, got ", value.size());
-  double* found = zeros(size);
+  double* found = zeros(entry, size);
   for (int k = 0; k < size; ++k) {
     found[k] = entry.number(value.is_array() ? value[static_cast<std::size_t>(k)] : value, key);
     if (std::abs(found[k]) > largest) entry.refuse("expected '", key, "' up to ", largest, ", got ", found[k]);
@@ -121,7 +129,7 @@ void Linear::read_variance(const ConstraintEntry& entry) {
     for (int k = 0; k < size; ++k)
       if (variance[k] < 1.0 / largest)
         entry.refuse("expected a 'variance' from ", 1.0 / largest, ", got ", variance[k]);
-    factors_.push_back(zeros(size * law_.n_factor));
+    factors_.push_back(zeros(entry, size * law_.n_factor));
     parts_.push_back({place.offset, size, dimension == EMAGRAM_PER_LAYER && has_pressure_, variance, nullptr, nullptr,
                       factors_.back()});
     changed.push_back(place.offset);
@@ -150,9 +158,9 @@ void Linear::read_factor(const ConstraintEntry& entry, const Json& vector, int f
 }
 
 /// What the laws say of the values that may change.
-void Linear::read_rows() {
+void Linear::read_rows(const ConstraintEntry& entry) {
   for (auto& part : parts_) {
-    double *plain = zeros(part.size * law_.n_law), *per_mass = zeros(part.size * law_.n_law);
+    double *plain = zeros(entry, part.size * law_.n_law), *per_mass = zeros(entry, part.size * law_.n_law);
     auto term = terms_.begin();
     for (int j = 0; j < law_.n_law; ++j)
       for (int t = 0; t < law_.n_term[j]; ++t, ++term)
@@ -166,15 +174,17 @@ void Linear::read_rows() {
 
 /// Refuses laws that no column could fulfil together, or that say the same, judged by one with layers of unlike mass.
 void Linear::check_independence(const ConstraintEntry& entry) const {
-  Numbers inputs(static_cast<std::size_t>((law_.interface_pressure + n_level_ + 1) * n_lane), 0.0);
+  struct Aligned {
+    Lanes value{};
+  };
+  std::vector<Aligned> inputs(static_cast<std::size_t>(law_.interface_pressure + n_level_ + 1));
   double pressure = 0.0;
   for (int k = 0; k <= n_level_; ++k) {
-    for (int lane = 0; lane < n_lane; ++lane)
-      inputs[static_cast<std::size_t>((law_.interface_pressure + k) * n_lane + lane)] = pressure;
+    inputs[static_cast<std::size_t>(law_.interface_pressure + k)].value = splat(pressure);
     pressure += 1e3 * (0.5 + std::fmod(0.6180339887498949 * (k + 1), 1.0));  // golden section: no two alike
   }
   LinearSystem system;
-  load(law_, reinterpret_cast<const Lanes*>(inputs.data()), system);
+  load(law_, &inputs.data()->value, system);
   factorise(law_, system);
   for (int j = 0; j < law_.n_law; ++j) {
     const auto& name = budgets()[static_cast<std::size_t>(j)].name;

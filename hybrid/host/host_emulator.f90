@@ -4,10 +4,10 @@
 !! constraints had to do for budgets and history, see host_ledger.
 module host_emulator
   use, intrinsic :: iso_fortran_env, only: int32
-  use emagram, only: emagram_column_extrapolated, emagram_column_level_order, emagram_column_invalid_input, &
-    emagram_column_non_finite_input, emagram_column_non_finite_output, emagram_column_rejected, &
-    emagram_description, emagram_message_length, emagram_model, emagram_policy_clip, emagram_policy_error, &
-    emagram_policy_mask
+  use emagram, only: emagram_budget_description, emagram_column_extrapolated, emagram_column_invalid_input, &
+    emagram_column_level_order, emagram_column_non_finite_input, emagram_column_non_finite_output, &
+    emagram_column_rejected, emagram_description, emagram_message_length, emagram_model, emagram_policy_clip, &
+    emagram_policy_error, emagram_policy_mask
   use emagram_constants, only: latent_heat_vaporization
   use emagram_kinds, only: rk
   use emagram_mpi, only: emagram_open_mpi
@@ -36,6 +36,7 @@ module host_emulator
     type(emagram_model) :: model
     type(physics_settings) :: settings
     type(field_name), allocatable :: budget(:) !! of the model, names as in files
+    character(len=name_length), allocatable :: unmet_key(:) !! what messages of the library on each begin with
     type(emulated_block), allocatable :: block(:)
     type(column_block) :: scratch !! for what the host's own physics would do
     type(event_log) :: events
@@ -66,6 +67,7 @@ contains
     if (ierr == 0) call self%model%describe(model, ierr, errmsg)
     if (ierr == 0) call check_model(path, model, settings, columns%n_level, time_step, ierr, errmsg)
     if (ierr == 0) call list_budgets(self%model, model%n_budget, self%budget, ierr, errmsg)
+    if (ierr == 0) call list_keys(self%model, model%n_budget, self%unmet_key, ierr, errmsg)
     allocate (self%block(size(columns%block)))
     do i = 1, size(columns%block)
       if (ierr /= 0) exit
@@ -125,6 +127,22 @@ contains
     character(len=name_length) :: name
     name = "budget '"//trim(budget)//"' unmet"
   end function unmet_kind
+
+  !> Budgets have names of their own in files: what the library says of each has the model's.
+  subroutine list_keys(model, n_budget, key, ierr, errmsg)
+    type(emagram_model), intent(in) :: model
+    integer, intent(in) :: n_budget
+    character(len=name_length), allocatable, intent(out) :: key(:)
+    integer, intent(inout) :: ierr
+    character(len=*), intent(inout) :: errmsg
+    type(emagram_budget_description) :: found
+    integer :: i
+    allocate (key(n_budget))
+    do i = 1, n_budget
+      if (ierr == 0) call model%describe_budget(i, found, ierr, errmsg)
+      if (ierr == 0) key(i) = "budget '"//found%name//"'"
+    end do
+  end subroutine list_keys
 
   !> Rates and fluxes of a block, and which of its columns were rejected or lie outside the training range.
   subroutine predict(self, number, block, now, ierr, errmsg)
@@ -190,7 +208,7 @@ contains
       if (ierr /= 0) errmsg = "constraints in the step of "//now%date()//": "//trim(reason)
       if (ierr /= 0 .or. self%settings%constraints == "measure") return
       do i = 1, size(self%budget)
-        call self%events%note(size(rejections) + i, count(mine%ledger%unmet(:, i)), "budget '")
+        call self%events%note(size(rejections) + i, count(mine%ledger%unmet(:, i)), trim(self%unmet_key(i)))
       end do
     end associate
   end subroutine constrain

@@ -81,6 +81,7 @@ def test_ranks_and_order_change_no_bit(fixers: Path, mpirun: Any, tmp_path: Path
         ("surface_pressure", slice(None), 0.0, "global fixer 'dry_mass': expected more than 0.00000E+00 Pa that slide"),
         ("heating", -1, np.inf, "global sum of energy: expected finite values, got 1 that are not"),
         ("vapor_rate", -1, np.inf, "global sum of water: expected finite values, got 1 that are not"),
+        ("available", -1, np.nan, "global sum of water: expected finite values, got 1 that are not"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_on_all_ranks(
@@ -94,6 +95,20 @@ def test_what_cannot_be_is_one_sentence_on_all_ranks(
     assert message in " ".join(errmsg.split())
     touched, left = (2, "heating") if message.startswith("global sum of energy") else (1, "vapor_rate")
     np.testing.assert_array_equal(found[touched], bad[left])
+
+
+@pytest.mark.mpi
+def test_a_short_message_is_cut_and_ends_no_program(fortran: Any, mpirun: Any) -> None:
+    program = fortran.compile(
+        "short_message.F90", "-DEMAGRAM_MPI_F08", sources=(Path(__file__).parent / "programs" / "short_message.F90",)
+    )
+    done = mpirun(1, program)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "1|layers: expected pressures that increase",
+        "1|global fixer 'water': expected vapour th",
+        "1|global fixer 'dry_mass': expected more t",
+    ]
 
 
 @pytest.fixture(scope="module")

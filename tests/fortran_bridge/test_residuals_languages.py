@@ -12,6 +12,7 @@ import pytest
 
 import emagram
 from constrained_model import (
+    HEATING,
     INPUTS,
     RATES,
     TIME_STEP,
@@ -132,6 +133,21 @@ def test_a_model_that_measures_leaves_what_the_network_returns(model_file: Path)
     sound = np.arange(N_COLUMN) != INVALID
     assert (outputs[RATES[0]][sound] == -1e-7).all()
     assert all((values[sound] == 0.0).all() for name, values in outputs.items() if name != RATES[0])
+
+
+def test_a_model_that_measures_leaves_the_bits_of_the_host(model_file: Path) -> None:
+    """Also in another unit, from which and to which a value does not come back to the same bits."""
+    model = emagram.open(model_file, policy="mask", defer_constraints=True, measure_only=True)
+    inputs, columns = dry_columns(), model.columns(N_COLUMN)
+    outputs = {f.name: np.zeros((N_COLUMN, f.size)[: len(f.dimensions)]) for f in model.outputs}
+    heating = np.random.default_rng(5).normal(size=outputs[HEATING].shape)
+    bind(columns, {name: inputs[name] for name in INPUTS} | outputs)
+    columns.bind(HEATING, heating, "column level", unit="K day-1")
+    before = heating.copy()
+    model.constrain(columns, N_COLUMN, TIME_STEP)
+    assert heating.tobytes() == before.tobytes()
+    predicted, returned = (columns.budget_at("column_energy", stage, N_COLUMN) for stage in ("predicted", "returned"))
+    np.testing.assert_array_equal(returned, predicted)
 
 
 def test_budgets_are_described(model_file: Path) -> None:

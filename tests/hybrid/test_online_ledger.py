@@ -177,6 +177,35 @@ def test_what_cannot_hold_is_counted_named_and_logged_once_a_day(dry: Path, tmp_
     np.testing.assert_allclose(history["unmet_positivity_deficit_by_regime"].sum(axis=1)[1:], 1.0)
 
 
+def test_the_log_says_of_each_budget_what_the_library_said_of_it(model: Path, tmp_path: Path) -> None:
+    """Two are unmet in the same steps: the second, by its tolerance, not for the reasons of the first."""
+    wind, pressure = "tendency_of_eastward_wind_due_to_model_physics", "air_pressure_at_interface"
+    terms = [{"field": wind, "coefficient": 1.0, "per_mass": True}]
+    calm: dict[str, Any] = {
+        "type": "linear",
+        "name": "calm",
+        "budgets": [{"name": "calm wind", "unit": "Pa"}],
+        "interface_pressure": pressure,
+        "laws": [{"name": "calm wind", "unit": "Pa", "tolerance": 1e-300, "terms": terms}],
+        "variance": [{"output": wind, "value": [1e-10 * (k + 1) for k in range(60)]}],
+        "covariance": [],
+    }
+
+    def change(manifest: dict[str, Any], weights: dict[str, Any]) -> None:
+        dried(manifest, weights)
+        names = [output["name"] for output in manifest["outputs"]]
+        start = sum(output["size"] for output in manifest["outputs"][: names.index(wind)])
+        weights["outputs.mean"][start : start + 60] = 1e-5
+        manifest["constraints"].append(calm)
+
+    two = changed_model(model, tmp_path / "two.emg", change)
+    folder = run(online_case(emulator(two), days=2), output=tmp_path / "run")
+    lines = (folder / "log.txt").read_text().splitlines()
+    for name, said in (("calm_wind", "calm wind"), ("positivity_deficit", "positivity_deficit")):
+        (line,) = [line for line in lines if f"budget '{name}' unmet; first " in line]
+        assert f"budget '{said}' is unmet in" in line
+
+
 def test_reasons_of_rejections_are_logged_once_a_day(model: Path, tmp_path: Path) -> None:
     pressure = read(run(online_case(None, days=1), output=tmp_path / "own") / "restart.nc")["surface_air_pressure"]
 
