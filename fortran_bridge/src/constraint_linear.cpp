@@ -8,7 +8,7 @@
 namespace emagram {
 namespace {
 
-constexpr double largest = 1e100;  // products of a few stay finite
+constexpr double largest = 1e100;               // products of a few stay finite
 constexpr std::size_t most_numbers = 10000000;  // a hostile manifest must not make us allocate
 
 using Numbers = std::vector<double>;
