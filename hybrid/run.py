@@ -46,7 +46,8 @@ def run(case: Path | str | CaseConfig, *, ranks: int = 1, output: Path | str | N
         ranks: MPI processes; they change no bit of the result.
         output: the run folder, by default `runs/<name>`.
     Returns:
-        the run folder, with `summary.json`, `budgets.csv`, `history.nc`, `restart.nc`, `columns/` and logs.
+        the run folder, with `summary.json`, `budgets.csv`, `fixers.csv` where there are fixers, `history.nc`,
+        `restart.nc`, `columns/` and logs.
     Raises:
         EmagramError: if the case cannot be used, the folder holds another run, the host fails, or the state leaves
             physical bounds; `summary.json` is then written too, and `stopped.json` says when, where and by what.
