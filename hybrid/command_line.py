@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(run=_report)
 
     bench = verbs.add_parser("bench", help="measure speed beside peers and the machine's ceiling, results checked")
-    bench.add_argument("name", metavar="NAME", help="loader")
+    bench.add_argument("name", metavar="NAME", help="constraints, host or loader")
     bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     size = bench.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_const", dest="size", const="quick", default="default")
