@@ -13,7 +13,6 @@ from torch import Tensor
 import emagram
 from emagram.emulators.climsim import climsim_spec
 from emagram.emulators.climsim_budgets import (
-    BANDS,
     OLR,
     RAIN_AND_SNOW,
     SNOW,
@@ -74,7 +73,7 @@ def fields_of(step: RawStep, spec: EmulatorSpec, grid: ColumnGrid, random: np.ra
 
 
 def made_harsh(fields: Fields) -> Fields:
-    """Of every six columns four as they are, one each without much water, saturated, dark, and of some thin layers."""
+    """Of every six columns two as they are, one each without much water, saturated, dark, and of some thin layers."""
     vapor, liquid, ice = (state for state, _ in WATERS)
     dry, saturated, dark, thin = (torch.arange(N_COLUMN) % 6 == kind for kind in range(4))
     p = fields[PRESSURE]
@@ -82,8 +81,7 @@ def made_harsh(fields: Fields) -> Fields:
         fields[water][dry] *= 1.0e-9
     middle = 0.5 * (p[:, 1:] + p[:, :-1])
     fields[vapor][saturated] = saturation_specific_humidity(middle, fields["air_temperature"])[saturated]
-    for name in (SUNLIGHT, *BANDS):
-        fields[name][dark] = 0.0 if name == SUNLIGHT else fields[name][dark]
+    fields[SUNLIGHT][dark] = 0.0
     fields[PRESSURE] = p.clone()
     fields[PRESSURE][thin, 20:40:3] = p[thin, 19:39:3] + 1.0e-6  # [Pa]
     return fields
