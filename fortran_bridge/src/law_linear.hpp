@@ -76,7 +76,7 @@ inline void load_row(const LinearLaw& law, const LinearLaw::Part& part, int k, c
   for (int j = 0; j < law.n_law; ++j) row[j] = plain[j] + per_mass[j] * mass;
 }
 
-/// A Σ Aᵀ, in `lower` for now.
+/// A Σ Aᵀ, in `lower`, until it is factored.
 inline void load(const LinearLaw& law, const Lanes* inputs, LinearSystem& system) {
   const Lanes* p = inputs + law.interface_pressure;
   for (int j = 0; j < law.n_law; ++j) {
